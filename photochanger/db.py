@@ -1,0 +1,112 @@
+"""The one connection pool of a process.
+
+psycopg's pool holds the connections and SQLAlchemy borrows them: the documented way to have one pool only. Nobody
+holds a connection over an upload, a wait or a provider's call: the server ends a transaction that idles.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+import psycopg
+import psycopg_pool
+import structlog
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+log = structlog.get_logger()
+
+UNAVAILABLE: tuple[type[Exception], ...] = (
+    psycopg_pool.PoolTimeout,
+    psycopg.OperationalError,
+    OperationalError,
+    InterfaceError,
+)
+"""What a call may raise while the database is away, restarting or has no connection left. Retry, or answer 503."""
+
+BORROW_SECONDS = 1.5
+SESSION = {
+    "application_name": "photochanger",
+    "connect_timeout": "2",
+    "options": "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
+    # A host that vanishes without a word is noticed within seconds, not after two hours.
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "5000",
+}
+
+
+class Database:
+    """A pool and an engine over it; `async with Database(url) as db:` opens and closes both."""
+
+    def __init__(self, url: str, *, connections: int = 8) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection] = AsyncConnectionPool(
+            url,
+            kwargs=SESSION,
+            min_size=1,
+            max_size=connections,
+            timeout=BORROW_SECONDS,
+            reconnect_timeout=0.0,
+            close_returns=True,
+            open=False,
+        )
+        self._engine: AsyncEngine = create_async_engine(
+            "postgresql+psycopg://", async_creator=self._pool.getconn, poolclass=NullPool
+        )
+        self._mending: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._mending is not None:
+            self._mending.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._mending
+        await self._engine.dispose()
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed at the end, rolled back on an error. Raises one of `UNAVAILABLE`."""
+        with self._mended_after_loss():
+            async with self._engine.begin() as conn:
+                yield conn
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which every statement counts at once, for what is one statement by itself."""
+        with self._mended_after_loss():
+            async with self._engine.connect() as conn:
+                yield await conn.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def _mended_after_loss(self) -> Iterator[None]:
+        """When a connection turns out to be lost, the others probably are as well: have the pool look at once."""
+        try:
+            yield
+        except UNAVAILABLE:
+            if self._mending is None or self._mending.done():
+                self._mending = asyncio.create_task(self._pool.check())
+            raise
+
+    async def wait_until_reachable(self, *, seconds: float) -> None:
+        """For a process that starts beside its database. Raises one of `UNAVAILABLE` after that long."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            try:
+                async with self.begin():
+                    return
+            except UNAVAILABLE as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                log.warning("database_awaited", error=type(error).__name__)
+                await asyncio.sleep(0.5)

@@ -1,0 +1,116 @@
+"""Every deliberate failure: its code, its HTTP status, its sentence.
+
+    PhotoChangerError
+    ├── Refusal             a request or a job that gets a clear error (`failure` says which)
+    ├── ConfigurationError  a process that must not start; its text is for the person at the console
+    └── PictureError        a file that is not the picture it should be
+
+`Failure` holds the codes of the contract. A job keeps the code in `failure_reason`, the API answers with its status.
+"""
+
+import enum
+from typing import Any
+
+
+class Failure(enum.Enum):
+    """One way to fail: `code` as clients and rows see it, `status` as HTTP sees it, `sentence` for people."""
+
+    INVALID_REQUEST = ("invalid_request", 400, "The request is not a complete form.")
+    HASH_MISMATCH = ("hash_mismatch", 400, "The hash is not that of the file.")
+    INVALID_IMAGE = ("invalid_image", 400, "The picture cannot be decoded.")
+    INVALID_PASSWORD = ("invalid_password", 401, "The password is wrong.")
+    SLOT_NOT_FOUND = ("slot_not_found", 404, "There is no such slot.")
+    SLOT_DISABLED = ("slot_disabled", 404, "The slot is switched off.")
+    JOB_NOT_FOUND = ("job_not_found", 404, "There is no such job.")
+    RESULT_NOT_FOUND = ("result_not_found", 404, "There is no such result.")
+    NOT_FOUND = ("not_found", 404, "There is nothing at this address.")
+    METHOD_NOT_ALLOWED = ("method_not_allowed", 405, "This address does not take that method.")
+    UPLOAD_STALLED = ("upload_stalled", 408, "The upload stalled.")
+    IDEMPOTENCY_CONFLICT = ("idempotency_conflict", 409, "The idempotency key was used for another file.")
+    RESULT_EXPIRED = ("result_expired", 410, "The result has expired.")
+    PAYLOAD_TOO_LARGE = ("payload_too_large", 413, "The picture is too large.")
+    UNSUPPORTED_MEDIA_TYPE = ("unsupported_media_type", 415, "The file is not a JPEG, PNG or WEBP picture.")
+    RATE_LIMITED = ("rate_limited", 429, "Too many at once.")
+    INTERNAL_ERROR = ("internal_error", 500, "Something went wrong on our side.")
+    MEDIA_LOST = ("media_lost", 500, "The file of this result is missing.")
+    BAD_RESPONSE = ("bad_response", 502, "The provider's answer could not be used.")
+    CONTENT_BLOCKED = ("content_blocked", 502, "The provider refused this picture for its content.")
+    NO_IMAGE = ("no_image", 502, "The provider answered without a picture.")
+    PROVIDER_4XX = ("provider_4xx", 502, "The provider refused the request.")
+    PROVIDER_UNAVAILABLE = ("provider_unavailable", 503, "The provider is not available.")
+    QUOTA = ("quota", 503, "The provider's quota is used up.")
+    NETWORK = ("network", 503, "The provider could not be reached.")
+    PROVIDER_AUTH = ("provider_auth", 503, "The provider did not accept our key.")
+    INTERRUPTED = ("interrupted", 503, "The work was interrupted and may already have been paid for.")
+    STORAGE_FULL = ("storage_full", 503, "There is no room to store the picture.")
+    DATABASE_UNAVAILABLE = ("database_unavailable", 503, "The database is not available.")
+    TIMEOUT = ("timeout", 504, "The picture was not ready in time.")
+
+    def __init__(self, code: str, status: int, sentence: str) -> None:
+        self.code = code
+        self.status = status
+        self.sentence = sentence
+
+    @classmethod
+    def of(cls, code: str) -> "Failure":
+        """The failure with this code. Raises `KeyError` for an unknown one."""
+        return _BY_CODE[code]
+
+
+_BY_CODE = {failure.code: failure for failure in Failure}
+
+
+class PhotoChangerError(Exception):
+    """The root of everything this project raises on purpose."""
+
+
+class Refusal(PhotoChangerError):
+    """A request or a job that is refused. `details` is public: never a secret, never a traceback."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        details: str | None = None,
+        *,
+        job_id: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        self.failure = failure
+        self.details = details or failure.sentence
+        self.job_id = job_id
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"{failure.code}: {self.details}")
+
+    def body(self) -> dict[str, Any]:
+        """The JSON answer: `status`, `failure_reason`, `details`, and `job_id` and `retry_after` where known."""
+        body: dict[str, Any] = {
+            "status": "timeout" if self.failure is Failure.TIMEOUT else "error",
+            "failure_reason": self.failure.code,
+            "details": self.details,
+        }
+        if self.job_id is not None:
+            body["job_id"] = self.job_id
+        if self.retry_after_seconds is not None:
+            body["retry_after"] = self.retry_after_seconds
+        return body
+
+    def headers(self) -> dict[str, str]:
+        """The answer's headers: never cached; `Retry-After` and `X-Job-Id` where known."""
+        headers = {"Cache-Control": "no-store"}
+        if self.job_id is not None:
+            headers["X-Job-Id"] = self.job_id
+        if self.retry_after_seconds is not None:
+            headers["Retry-After"] = str(self.retry_after_seconds)
+        return headers
+
+
+class ConfigurationError(PhotoChangerError):
+    """A process must not start like this. The text names every mistake, a line each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        self.mistakes = mistakes
+        super().__init__("\n".join(mistakes))
+
+
+class PictureError(PhotoChangerError):
+    """A file is not the picture it should be. The text says what is wrong with it, for people."""

@@ -1,0 +1,60 @@
+"""The schema: yoyo applies `migrations/`, and every process refuses to start on another version of it."""
+
+from pathlib import Path
+
+import psycopg
+from yoyo import get_backend, read_migrations
+from yoyo.backends.base import DatabaseBackend
+
+from photochanger.errors import ConfigurationError
+from photochanger.resources import folder
+
+
+def migration_files() -> list[Path]:
+    """The migrations in their order, without the rollbacks."""
+    return sorted(path for path in folder("migrations").glob("[0-9]*.sql") if ".rollback" not in path.name)
+
+
+def migrate(url: str) -> list[str]:
+    """Bring the database to this release's schema; the ids that were applied. Processes wait for each other."""
+    backend = _backend(url)
+    try:
+        with backend.lock():
+            missing = backend.to_apply(read_migrations(str(folder("migrations"))))
+            names = [migration.id for migration in missing]
+            backend.apply_migrations(missing)
+            return names
+    finally:
+        backend.connection.close()
+
+
+def rollback_all(url: str) -> None:
+    """Take every migration back, the newest first. All rows go."""
+    backend = _backend(url)
+    try:
+        with backend.lock():
+            backend.rollback_migrations(backend.to_rollback(read_migrations(str(folder("migrations")))))
+    finally:
+        backend.connection.close()
+
+
+def check_schema(url: str) -> None:
+    """Raises `ConfigurationError` when the database's schema is not exactly this release's."""
+    wanted = {path.stem for path in migration_files()}
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            applied = {row[0] for row in connection.execute("SELECT migration_id FROM _yoyo_migration")}
+    except psycopg.errors.UndefinedTable:
+        applied = set()
+    if missing := sorted(wanted - applied):
+        raise ConfigurationError([f"the database lacks {', '.join(missing)}: run `photochanger migrate` first"])
+    if unknown := sorted(applied - wanted):
+        raise ConfigurationError(
+            [f"the database is newer than this release (it has {', '.join(unknown)}): install that release"]
+        )
+
+
+def _backend(url: str) -> DatabaseBackend:
+    scheme, _, rest = url.partition("://")
+    del scheme
+    return get_backend(f"postgresql+psycopg://{rest}")

@@ -1,0 +1,176 @@
+"""configs/providers.json, the one place that says which providers, operations and models exist.
+
+    Providers ── Provider ── Operation (settings schema, media roles)
+                         └── Model (what it can do, what it costs, how long it takes, what replaces it)
+
+A process reads it once at its start and refuses to start on a mistake, naming all of them. Its shape is
+`configs/providers.schema.json`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from photochanger.errors import ConfigurationError
+from photochanger.resources import folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One model of a provider. `capabilities` is for its driver alone: sizes, ratios and the like."""
+
+    name: str
+    retired: bool
+    replacement: str | None
+    usual_seconds: float
+    """How long a picture usually takes: a repeat starts only if this still fits before the deadline."""
+    least_seconds: float
+    """The shortest time in which a picture was ever seen: with less than this left nothing is started."""
+    capabilities: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One thing a provider can do to a photo."""
+
+    name: str
+    title: str
+    media_roles: tuple[str, ...]
+    settings_schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputLimits:
+    """What a provider takes: pictures are brought within this before the driver sees them."""
+
+    mime_types: tuple[str, ...]
+    max_bytes: int
+    max_side_px: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """One provider with all it offers."""
+
+    name: str
+    title: str
+    driver: str
+    base_url: str
+    input: InputLimits
+    default_model: str
+    models: Mapping[str, Model]
+    operations: Mapping[str, Operation]
+
+    def model(self, settings: Mapping[str, Any]) -> Model:
+        """The model a slot's settings name (else the default); a retired one gives its replacement."""
+        model = self.models[settings.get("model", self.default_model)]
+        while model.retired and model.replacement is not None:
+            model = self.models[model.replacement]
+        return model
+
+
+@dataclass(frozen=True)
+class Providers:
+    """All providers by name."""
+
+    by_name: Mapping[str, Provider]
+
+    def get(self, provider: str, operation: str) -> tuple[Provider, Operation]:
+        """Both. Raises `KeyError` when providers.json has no such pair."""
+        found = self.by_name[provider]
+        return found, found.operations[operation]
+
+    def mistakes(self, provider: str, operation: str, settings: Mapping[str, Any]) -> list[str]:
+        """What is wrong with a slot's settings: "settings.retries: 9 is greater than the maximum of 3"."""
+        try:
+            _, found = self.get(provider, operation)
+        except KeyError as error:
+            return [f"there is no {error.args[0]!r} in providers.json"]
+        errors = Draft202012Validator(found.settings_schema).iter_errors(settings)
+        return sorted(f"{'.'.join(['settings', *map(str, error.path)])}: {error.message}" for error in errors)
+
+
+def load(path: Path | None = None) -> Providers:
+    """Read and check the file. Raises `ConfigurationError` with every mistake in it."""
+    path = path or folder("configs") / "providers.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        schema = json.loads((folder("configs") / "providers.schema.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([f"{path.name}: {error}"]) from error
+    errors = Draft202012Validator(schema).iter_errors(document)
+    mistakes = sorted(f"{path.name}: {'.'.join(map(str, error.path)) or 'top'}: {error.message}" for error in errors)
+    if not mistakes:
+        mistakes = [f"{path.name}: {mistake}" for mistake in _loose_ends(document)]
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return Providers({name: _provider(name, entry) for name, entry in document.items()})
+
+
+def _loose_ends(document: Mapping[str, Any]) -> list[str]:
+    """Names that lead nowhere, schemas that are none: what a JSON Schema cannot see."""
+    found = []
+    for name, entry in document.items():
+        models = entry["models"]
+        if entry["default_model"] not in models:
+            found.append(f"{name}.default_model: there is no model {entry['default_model']!r}")
+        for model, facts in models.items():
+            found += [f"{name}.models.{model}: {sentence}" for sentence in _replacement_mistakes(model, facts, models)]
+        for operation, facts in entry["operations"].items():
+            try:
+                Draft202012Validator.check_schema(facts["settings_schema"])
+            except Exception as error:
+                found.append(f"{name}.operations.{operation}.settings_schema: {error.args[0]}")
+    return found
+
+
+def _replacement_mistakes(model: str, facts: Mapping[str, Any], models: Mapping[str, Any]) -> list[str]:
+    seen = [model]
+    while (following := models[seen[-1]].get("replacement")) is not None:
+        if following not in models:
+            return [f"its replacement {following!r} does not exist"]
+        if following in seen:
+            return ["its replacements go in a circle"]
+        seen.append(following)
+    if models[seen[-1]].get("retired"):
+        return ["is retired and nothing living replaces it"]
+    return []
+
+
+def _provider(name: str, entry: Mapping[str, Any]) -> Provider:
+    limits = entry["input"]
+    return Provider(
+        name=name,
+        title=entry["title"],
+        driver=entry["driver"],
+        base_url=entry["base_url"].rstrip("/"),
+        input=InputLimits(
+            mime_types=tuple(limits["mime_types"]), max_bytes=limits["max_bytes"], max_side_px=limits["max_side_px"]
+        ),
+        default_model=entry["default_model"],
+        models={model: _model(model, facts) for model, facts in entry["models"].items()},
+        operations={
+            operation: Operation(
+                name=operation,
+                title=facts["title"],
+                media_roles=tuple(facts["media_roles"]),
+                settings_schema=facts["settings_schema"],
+            )
+            for operation, facts in entry["operations"].items()
+        },
+    )
+
+
+def _model(name: str, facts: Mapping[str, Any]) -> Model:
+    return Model(
+        name=name,
+        retired="retired" in facts,
+        replacement=facts.get("replacement"),
+        usual_seconds=facts.get("usual_seconds", 0.0),
+        least_seconds=facts.get("least_seconds", 0.0),
+        capabilities=facts,
+    )

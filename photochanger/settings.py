@@ -1,0 +1,156 @@
+"""What a process is told by its environment. Strict: every mistake is named at once, and nothing starts with one."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from photochanger.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One process's settings. Secrets do not show in `repr`."""
+
+    home: Path
+    """Where a local installation keeps database, media and secrets."""
+    media_root: Path
+    database_url: str | None = field(repr=False)
+    """None: the embedded PostgreSQL under `home`."""
+    host: str
+    port: int
+    public_base_url: str | None
+    """What public links start with. None: the address the request came to."""
+    gemini_api_key: str | None = field(repr=False)
+    gemini_base_url: str | None
+    """Instead of the one in providers.json."""
+    job_poll_seconds: float
+    """How often a waiting request's job is looked at."""
+    runner_concurrency: int
+    result_ttl_hours: int
+    """For a database in which no administrator has set another one."""
+    ingest_password: str | None = field(repr=False)
+    """For the first start only; the database keeps its hash."""
+
+    def provider_key(self, provider: str) -> str | None:
+        """The key of this provider, if the environment has one."""
+        key: str | None = getattr(self, f"{provider}_api_key", None)
+        return key
+
+    def provider_base_url(self, provider: str) -> str | None:
+        """Where this provider is to be found instead of where providers.json says."""
+        base_url: str | None = getattr(self, f"{provider}_base_url", None)
+        return base_url
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Read the environment; `NAME_FILE` names a file that holds NAME's value.
+
+        Raises `ConfigurationError` with every mistake found, a sentence each.
+        """
+        reader = _Reader(os.environ if env is None else env)
+        home = reader.get("PHOTOCHANGER_HOME", _absolute_path, default=Path("var").absolute())
+        settings = cls(
+            home=home,
+            media_root=reader.get("MEDIA_ROOT", _absolute_path, default=home / "media"),
+            database_url=reader.get("DATABASE_URL", _database_url, default=None),
+            host=reader.get("HOST", str, default="0.0.0.0"),  # noqa: S104 - booths come from the studio's network
+            port=reader.get("PORT", _whole(1, 65535), default=8000),
+            public_base_url=reader.get("PUBLIC_MEDIA_BASE_URL", _base_url, default=None),
+            gemini_api_key=reader.get("GEMINI_API_KEY", _secret, default=None),
+            gemini_base_url=reader.get("GEMINI_BASE_URL", _base_url, default=None),
+            job_poll_seconds=reader.get("JOB_POLL_SECONDS", _number(0.1, 2.0), default=1.0),
+            runner_concurrency=reader.get("RUNNER_CONCURRENCY", _whole(1, 256), default=16),
+            result_ttl_hours=reader.get("RESULT_TTL_HOURS", _whole(1, 24 * 365), default=72),
+            ingest_password=reader.get("INGEST_PASSWORD", _secret, default=None),
+        )
+        reader.finish()
+        return settings
+
+
+class _Reader:
+    """Reads names one by one and keeps the mistakes for the end."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._mistakes: list[str] = []
+
+    def get(self, name: str, parse: Callable[[str], T], *, default: T | None) -> T:
+        """The parsed value; the default when unset, empty or wrong (a wrong one is told by `finish`)."""
+        fallback: T = default  # type: ignore[assignment]  # None is a T wherever the caller passes it
+        text = self._text(name)
+        if not text:
+            return fallback
+        try:
+            return parse(text)
+        except ValueError as error:
+            self._mistakes.append(f"{name}: {error}")
+            return fallback
+
+    def _text(self, name: str) -> str | None:
+        direct, path = self._env.get(name), self._env.get(f"{name}_FILE")
+        if not path:
+            return direct
+        if direct:
+            self._mistakes.append(f"{name}: set it or {name}_FILE, not both")
+            return None
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self._mistakes.append(f"{name}_FILE: {path} cannot be read ({type(error).__name__})")
+            return None
+
+    def finish(self) -> None:
+        if self._mistakes:
+            raise ConfigurationError(self._mistakes)
+
+
+def _absolute_path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _secret(text: str) -> str:
+    if any(ord(character) < 32 for character in text):
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+def _database_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must look like postgresql://user:password@host/database")
+    return text
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("must look like https://host or https://host/path")
+    return text.rstrip("/")
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _number(least: float, most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        sentence = f"must be a number from {least} to {most}"
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(sentence) from None
+        if not least <= value <= most:
+            raise ValueError(sentence)
+        return value
+
+    return parse

@@ -1,0 +1,158 @@
+"""The rows, as SQLAlchemy Core sees them. Without behaviour; the migrations carry constraints and indexes.
+
+A test proves that these columns and the migrated database agree.
+"""
+
+import uuid
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Integer, LargeBinary, MetaData, Numeric, SmallInteger, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class HexId(TypeDecorator[str]):
+    """128 random bits: 32 lower-case hex digits outside, 16 bytes in the row."""
+
+    impl = UUID(as_uuid=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        """Text to the driver's UUID. Raises `ValueError` for anything else than hex digits."""
+        return None if value is None else uuid.UUID(hex=value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """The driver's UUID to text."""
+        return None if value is None else value.hex
+
+
+MOMENT = TIMESTAMP(timezone=True)
+
+metadata = MetaData()
+
+slot = Table(
+    "slot",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("settings", JSONB, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("size_limit_mb", SmallInteger, nullable=False),
+    Column("sync_response_seconds", SmallInteger),
+    Column("ingest_password_hash", Text),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", MOMENT, nullable=False),
+    Column("updated_by", Text, nullable=False),
+)
+
+app_settings = Table(
+    "app_settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", JSONB, nullable=False),
+    Column("updated_at", MOMENT, nullable=False),
+    Column("updated_by", Text, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("job_id", HexId, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("slot_id", Text),
+    Column("provider", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("expires_at", MOMENT, nullable=False),
+    Column("start_by", MOMENT, nullable=False),
+    Column("run_after", MOMENT, nullable=False),
+    Column("runner", Text),
+    Column("claim_number", Integer, nullable=False),
+    Column("lease_until", MOMENT),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("max_attempts", SmallInteger, nullable=False),
+    Column("provider_job_reference", Text),
+    Column("finished_at", MOMENT),
+    Column("failure_reason", Text),
+    Column("failure_details", Text),
+    Column("result_path", Text),
+    Column("preview_path", Text),
+    Column("result_mime", Text),
+    Column("result_bytes", Integer),
+    Column("result_sha256", LargeBinary),
+    Column("result_expires_at", MOMENT),
+)
+
+job_input = Table(
+    "job_input",
+    metadata,
+    Column("job_id", HexId, primary_key=True),
+    Column("slot_id", Text),
+    Column("slot_version", Integer),
+    Column("snapshot", JSONB, nullable=False),
+    Column("booth_fields", JSONB, nullable=False),
+    Column("photo_path", Text, nullable=False),
+    Column("photo_mime", Text, nullable=False),
+    Column("photo_bytes", Integer, nullable=False),
+    Column("photo_width", Integer, nullable=False),
+    Column("photo_height", Integer, nullable=False),
+    Column("photo_sha256", LargeBinary, nullable=False),
+    Column("idempotency_key", Text),
+)
+
+job_attempt = Table(
+    "job_attempt",
+    metadata,
+    Column("job_id", HexId, primary_key=True),
+    Column("number", SmallInteger, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("model", Text),
+    Column("started_at", MOMENT, nullable=False),
+    Column("finished_at", MOMENT),
+    Column("outcome", Text),
+    Column("http_status", SmallInteger),
+    Column("request_id", Text),
+    Column("usage", JSONB),
+    Column("cost_usd", Numeric(10, 6)),
+    Column("reason", Text),
+)
+
+processing_log = Table(
+    "processing_log",
+    metadata,
+    Column("job_id", HexId),
+    Column("at", MOMENT, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("runner", Text),
+    Column("details", JSONB),
+)
+
+runner = Table(
+    "runner",
+    metadata,
+    Column("runner", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", MOMENT, nullable=False),
+    Column("lease_until", MOMENT, nullable=False),
+)
+
+media_object = Table(
+    "media_object",
+    metadata,
+    Column("media_object_id", HexId, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("job_id", HexId),
+    Column("path", Text),
+    Column("mime", Text, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("expires_at", MOMENT),
+    Column("cleaned_at", MOMENT),
+)
