@@ -1,0 +1,107 @@
+"""Attempts: each call of a provider is a row, written before the call: from then on it may have been paid for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Integer, Text, and_, bindparam, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from photochanger import jobs
+from photochanger.jobs import Job
+from photochanger.tables import job, job_attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptEnd:
+    """How a call ended, for its row."""
+
+    outcome: str
+    model: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    usage: Mapping[str, Any] | None = None
+    cost_usd: float | None = None
+    reason: str | None = None
+    """At most 300 characters."""
+
+
+_BEGIN_COUNT = (
+    update(job)
+    .where(jobs.HELD_BY_CLAIM, job.c.attempt < job.c.max_attempts + bindparam("granted", type_=Integer))
+    .values(attempt=job.c.attempt + 1, max_attempts=job.c.max_attempts + bindparam("granted", type_=Integer))
+    .returning(job.c.job_id, job.c.attempt)
+    .cte("counted")
+)
+_BEGIN = (
+    insert(job_attempt)
+    .from_select(
+        ["job_id", "number", "provider", "model", "started_at"],
+        select(
+            _BEGIN_COUNT.c.job_id,
+            _BEGIN_COUNT.c.attempt,
+            bindparam("called_provider", type_=Text),
+            bindparam("called_model", type_=Text),
+            func.clock_timestamp(),
+        ),
+    )
+    .returning(job_attempt.c.number)
+)
+
+
+async def begin(conn: AsyncConnection, claimed: Job, *, provider: str, model: str, granted: bool = False) -> int | None:
+    """Open the next attempt; its number from 1. None when the job is no longer ours, or has no attempt left.
+
+    Then no call may be made. `granted`: one more than the slot allows, because the last one cannot have cost anything.
+    """
+    values = {"called_provider": provider, "called_model": model, "granted": int(granted), **jobs.held(claimed)}
+    number: int | None = (await conn.execute(_BEGIN, values)).scalar_one_or_none()
+    return number
+
+
+async def end(conn: AsyncConnection, job_id: str, number: int, ended: AttemptEnd) -> None:
+    """Close it. An attempt that is closed already stays as it is."""
+    values: dict[str, Any] = {
+        "outcome": ended.outcome,
+        "http_status": ended.http_status,
+        "request_id": ended.request_id and ended.request_id[:200],
+        "usage": ended.usage,
+        "cost_usd": None if ended.cost_usd is None else Decimal(str(round(ended.cost_usd, 6))),
+        "reason": ended.reason and ended.reason[:300],
+    }
+    if ended.model is not None:
+        values["model"] = ended.model
+    still_open = and_(
+        job_attempt.c.job_id == job_id, job_attempt.c.number == number, job_attempt.c.finished_at.is_(None)
+    )
+    await conn.execute(
+        update(job_attempt)
+        .where(still_open)
+        .values(finished_at=func.greatest(func.clock_timestamp(), job_attempt.c.started_at), **values)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt, as its job shows it."""
+
+    number: int
+    provider: str
+    model: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    http_status: int | None
+    cost_usd: Decimal | None
+    reason: str | None
+
+
+_COLUMNS = [job_attempt.c[name] for name in Attempt.__dataclass_fields__]
+
+
+async def of_job(conn: AsyncConnection, job_id: str) -> list[Attempt]:
+    """All attempts of a job, the first one first."""
+    query = select(*_COLUMNS).where(job_attempt.c.job_id == job_id).order_by(job_attempt.c.number)
+    return [Attempt(**row._asdict()) for row in await conn.execute(query)]

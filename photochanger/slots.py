@@ -1,0 +1,57 @@
+"""The 15 slots: which provider changes a photo, and how. A photo in work has a snapshot: no edit disturbs it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from photochanger.tables import slot
+
+SLOT_ID = re.compile(r"slot-0(0[1-9]|1[0-5])")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One slot as it is now."""
+
+    slot_id: str
+    display_name: str
+    provider: str
+    operation: str
+    settings: Mapping[str, Any]
+    is_active: bool
+    size_limit_mb: int
+    sync_response_seconds: int | None
+    """None: the global one."""
+    ingest_password_hash: str | None
+    """None: the global one."""
+    version: int
+
+    @property
+    def size_limit_bytes(self) -> int:
+        """The largest photo it takes."""
+        return self.size_limit_mb * 1024 * 1024
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a job keeps of it, so that later edits do not matter."""
+        return {
+            "slot_id": self.slot_id,
+            "slot_version": self.version,
+            "provider": self.provider,
+            "operation": self.operation,
+            "settings": dict(self.settings),
+        }
+
+
+COLUMNS = [slot.c[name] for name in Slot.__dataclass_fields__]
+
+
+async def get(conn: AsyncConnection, slot_id: str) -> Slot | None:
+    """The slot, or None when there is none with this id."""
+    if not SLOT_ID.fullmatch(slot_id):
+        return None
+    row = (await conn.execute(select(*COLUMNS).where(slot.c.slot_id == slot_id))).one_or_none()
+    return None if row is None else Slot(**row._asdict())
