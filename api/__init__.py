@@ -1,0 +1,1 @@
+"""The HTTP side: takes photos in, waits for them, gives them out."""

@@ -1,0 +1,33 @@
+"""Sending a picture from disk, and only as a picture."""
+
+import os
+from pathlib import Path
+
+from starlette.responses import FileResponse
+
+from photochanger.errors import Failure, Refusal
+from photochanger.job_state import JobState
+from photochanger.media import Media
+
+EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+
+
+class PictureResponse(FileResponse):
+    """A `FileResponse` that reads larger pieces: fewer hops to a thread for a picture of a megabyte."""
+
+    chunk_size = 256 * 1024
+
+
+def regular_file(media: Media, relative: str | None, *, job_id: str) -> tuple[Path, os.stat_result]:
+    """A result's file. Raises `Refusal` (`media_lost`) when it is gone."""
+    found = media.regular_file(relative) if relative is not None else None
+    if found is None:
+        raise Refusal(Failure.MEDIA_LOST, job_id=job_id)
+    return found
+
+
+def result_response(media: Media, state: JobState, *, headers: dict[str, str]) -> PictureResponse:
+    """The picture's bytes with its type and length."""
+    assert state.result_mime is not None
+    path, figures = regular_file(media, state.result_path, job_id=state.job_id)
+    return PictureResponse(path, headers=headers, media_type=state.result_mime, stat_result=figures)

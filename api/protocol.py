@@ -1,0 +1,61 @@
+"""uvicorn's HTTP/1.1 protocol with the two things it lacks for clients on bad networks.
+
+uvicorn waits for a request's headers as long as the client likes, and after an early answer it goes on reading the rest
+of the body, however long it is. Here headers have 10 s, and a body that nobody reads any more ends the connection.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_SECONDS = 10.0
+
+
+class BoothProtocol(HttpToolsProtocol):
+    """For `uvicorn.Config(http=BoothProtocol)`."""
+
+    _headers_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A client has connected: its first request's headers are due."""
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._headers_arrived()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A further request on this connection begins."""
+        super().on_message_begin()
+        self._expect_headers()
+
+    def on_headers_complete(self) -> None:
+        """They came in time."""
+        self._headers_arrived()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is out. What is left of the request's body is not waited for.
+
+        Where a further request waits behind this one, this one's body has come to its end.
+        """
+        unread = not self.pipeline and self.cycle.more_body
+        super().on_response_complete()
+        if unread and not self.transport.is_closing():
+            self.transport.close()
+
+    def _expect_headers(self) -> None:
+        self._headers_arrived()
+        self._headers_due = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def _headers_arrived(self) -> None:
+        if self._headers_due is not None:
+            self._headers_due.cancel()
+            self._headers_due = None
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()

@@ -1,0 +1,90 @@
+"""How every failure leaves: one handler for the whole family, and an answer that reaches a client still sending.
+
+A client that is in the middle of its upload reads no answer if the connection is closed under it: it sees a reset. So
+the answer goes out at once, what still comes is read and thrown away for a while, and only then does the exchange end.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ExceptionHandler, Receive, Scope, Send
+
+from api.request_log import BODY_IS_READ, note
+from photochanger.db import UNAVAILABLE
+from photochanger.errors import Failure, Refusal
+
+log = structlog.get_logger()
+
+DISCARD_SECONDS = 5.0
+DISCARD_BYTES = 24 * 1024 * 1024
+
+
+class RefusalResponse(JSONResponse):
+    """The JSON answer to a refused request."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.body(), refusal.failure.status, headers=refusal.headers())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": bytes(self.body), "more_body": True})
+        if not scope.get(BODY_IS_READ, False):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DISCARD_SECONDS):
+                    await _discard(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _discard(receive: Receive) -> None:
+    discarded = 0
+    while discarded <= DISCARD_BYTES:
+        message = await receive()
+        discarded += len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return
+
+
+def _answer(request: Request, refusal: Refusal) -> RefusalResponse:
+    note(request, failure_reason=refusal.failure.code, details=refusal.details)
+    if refusal.job_id is not None:
+        note(request, job=refusal.job_id)
+    return RefusalResponse(refusal)
+
+
+async def refuse(request: Request, error: Exception) -> RefusalResponse:
+    """A deliberate failure."""
+    assert isinstance(error, Refusal)
+    return _answer(request, error)
+
+
+async def refuse_without_database(request: Request, error: Exception) -> RefusalResponse:
+    """The database is away, restarting, locked up or out of connections."""
+    note(request, error=type(error).__name__)
+    return _answer(request, Refusal(Failure.DATABASE_UNAVAILABLE, retry_after_seconds=2))
+
+
+async def refuse_unrouted(request: Request, error: Exception) -> RefusalResponse:
+    """No such address, or not with this method."""
+    assert isinstance(error, HTTPException)
+    unknown = error.status_code == Failure.METHOD_NOT_ALLOWED.status
+    return _answer(request, Refusal(Failure.METHOD_NOT_ALLOWED if unknown else Failure.NOT_FOUND))
+
+
+async def refuse_after_crash(request: Request, error: Exception) -> RefusalResponse:
+    """A mistake of ours: the traceback goes to the log, never into the answer."""
+    note(request, error=type(error).__name__)
+    log.error("request_crashed", path=request.url.path, exc_info=error)
+    return _answer(request, Refusal(Failure.INTERNAL_ERROR))
+
+
+HANDLERS: dict[Any, ExceptionHandler] = {
+    Refusal: refuse,
+    HTTPException: refuse_unrouted,
+    **dict.fromkeys(UNAVAILABLE, refuse_without_database),
+    Exception: refuse_after_crash,
+}

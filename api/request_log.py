@@ -1,0 +1,74 @@
+"""One canonical line per request, and the security headers of every answer.
+
+Handlers add what they learn with `note(request, job=…, slot=…)`.
+"""
+
+import time
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger()
+
+BODY_IS_READ = "photochanger.body_is_read"
+"""In a request's scope once its body has been read to the end: there is nothing more to wait for."""
+QUIET_PATHS = {"/livez", "/healthz"}
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
+    (b"cross-origin-resource-policy", b"same-site"),
+]
+
+
+def note(request: Request, **facts: Any) -> None:
+    """Add to this request's line."""
+    request.scope.setdefault("photochanger.facts", {}).update(facts)
+
+
+class RequestLog:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.monotonic()
+        facts = scope.setdefault("photochanger.facts", {})
+        status, size = 0, 0
+
+        async def observe(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                present = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in present)]
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        async def watch() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                scope[BODY_IS_READ] = True
+            return message
+
+        try:
+            await self._app(scope, watch, observe)
+        finally:
+            if scope["path"] not in QUIET_PATHS or status >= 400:
+                log.info(
+                    "request_finished",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    seconds=round(time.monotonic() - started, 4),
+                    bytes_out=size,
+                    address=(scope.get("client") or ("",))[0],
+                    **facts,
+                )

@@ -1,0 +1,36 @@
+"""What the handlers of one API process share. The lifespan builds it; requests find it in `request.app.state`."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from api.passwords import IngestPasswords
+from api.waiting import Waiting
+from photochanger.db import Database
+from photochanger.media import Media
+from photochanger.providers import Providers
+from photochanger.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything with a life of its own."""
+
+    settings: Settings
+    db: Database
+    media: Media
+    providers: Providers
+    waiting: Waiting
+    passwords: IngestPasswords
+
+
+def services(request: Request) -> Services:
+    """Those of this request's process."""
+    found: Services = request.app.state.services
+    return found
+
+
+def public_url(request: Request, path: str) -> str:
+    """A link that works outside: on the configured base, else on the address this request came to."""
+    base = services(request).settings.public_base_url or str(request.base_url).rstrip("/")
+    return f"{base}{path}"

@@ -1,0 +1,1 @@
+"""The cleanup daemon: what is past its time goes; what has lost its other half goes."""

@@ -1,0 +1,67 @@
+"""`photochanger up | migrate | check | …`: the commands of the core, and those the other packages bring."""
+
+import argparse
+import sys
+from importlib.metadata import entry_points
+
+from photochanger import migrate, providers, up
+from photochanger.command import Command
+from photochanger.errors import ConfigurationError
+from photochanger.settings import Settings
+from photochanger.startup import CONFIGURATION_EXIT, database_url
+
+
+def _no_arguments(parser: argparse.ArgumentParser) -> None:
+    del parser
+
+
+def _migrate(_arguments: argparse.Namespace) -> int:
+    applied = migrate.migrate(database_url(Settings.from_env()))
+    print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    return 0
+
+
+def _check(_arguments: argparse.Namespace) -> int:
+    settings = Settings.from_env()
+    known = providers.load()
+    migrate.check_schema(database_url(settings))
+    print(f"settings, schema and {len(known.by_name)} provider(s) are in order")
+    return 0
+
+
+CORE = [
+    Command("up", "start everything under supervisor, in the foreground", _no_arguments, lambda _: up.run()),
+    Command("migrate", "bring the database's schema to this release", _no_arguments, _migrate),
+    Command(
+        "check", "read settings and providers.json, look at the schema, and say what is wrong", _no_arguments, _check
+    ),
+]
+
+
+def _commands(wanted: list[str]) -> list[Command]:
+    """The one that is wanted, so that its package alone is imported; all of them for the help text."""
+    brought = {entry.name: entry for entry in entry_points(group="photochanger.commands")}
+    core = {command.name: command for command in CORE}
+    names = [name for name in wanted if name in core or name in brought] or sorted([*core, *brought])
+    return [core[name] if name in core else brought[name].load() for name in names]
+
+
+def main() -> int:
+    """The console script."""
+    parser = argparse.ArgumentParser(prog="photochanger", description=__doc__)
+    names = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in _commands(sys.argv[1:2]):
+        added = names.add_parser(command.name, help=command.help, description=command.help)
+        command.add_arguments(added)
+        added.set_defaults(run=command.run)
+    arguments = parser.parse_args()
+    try:
+        code: int = arguments.run(arguments)
+    except ConfigurationError as error:
+        sys.stderr.write(f"photochanger: {error}\n")
+        return CONFIGURATION_EXIT
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

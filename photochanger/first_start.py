@@ -1,0 +1,38 @@
+"""The first start of an installation: an ingest password, unless one is set already."""
+
+import asyncio
+import secrets
+from pathlib import Path
+
+from photochanger import app_settings
+from photochanger.db import Database
+from photochanger.passwords import hash_password
+from photochanger.settings import Settings
+
+PASSWORD_FILE = "ingest_password"  # noqa: S105 - a file's name
+
+
+async def ensure_ingest_password(settings: Settings, database_url: str) -> str | None:
+    """Set the first ingest password: the environment's, else a random one. The password, when it was set just now.
+
+    The database keeps its hash only. A copy lies in `PHOTOCHANGER_HOME/ingest_password`, readable by its owner, so that
+    the booth simulator and the line that `up` prints can use it; it may be deleted.
+    """
+    async with Database(database_url, connections=1) as db:
+        async with db.begin() as conn:
+            current = await app_settings.load(conn, result_ttl_hours=settings.result_ttl_hours)
+        if current.ingest_password_hash is not None:
+            return None
+        password = settings.ingest_password or secrets.token_urlsafe(12)
+        kept = await asyncio.to_thread(hash_password, password.encode())
+        async with db.begin() as conn:
+            await app_settings.store(conn, "ingest.password_hash", kept, by="first start")
+    _write_private(settings.home / PASSWORD_FILE, password)
+    return password
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text, encoding="utf-8")  # without a newline: curl takes the file as it is

@@ -1,0 +1,146 @@
+"""`photochanger up`: everything on one machine, in the foreground, until Ctrl-C.
+
+Database (embedded unless DATABASE_URL is set) → migrations → first password → supervisord (`deploy/supervisord.conf`).
+"""
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from photochanger import embedded, migrate, providers
+from photochanger.errors import ConfigurationError
+from photochanger.first_start import PASSWORD_FILE, ensure_ingest_password
+from photochanger.resources import folder
+from photochanger.settings import Settings
+
+SIMULATOR_KEY = "simulator-key"
+UP_SECONDS = 40.0
+
+
+def run() -> int:
+    """Start, wait, stop. supervisord's exit code."""
+    settings = Settings.from_env()
+    providers.load()
+    _check_port(settings)
+    print("starting …", flush=True)
+    server = None if settings.database_url else embedded.start(settings.home)
+    url = settings.database_url or str(server.get_uri() if server else "")
+    try:
+        migrate.migrate(url)
+        password = asyncio.run(ensure_ingest_password(settings, url))
+        environment = _environment(settings, url)
+        with _supervised(settings.home, environment) as supervisord:
+            if _is_up(settings, supervisord):
+                _say_hello(settings, password, simulated=environment["SIMULATORS"] == "true")
+            else:
+                print(f"It does not come up: see the logs in {settings.home / 'log'}", flush=True)
+            return supervisord.wait()
+    finally:
+        if server is not None:
+            embedded.stop(server)
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigurationError([f"port {settings.port} cannot be used ({error.strerror}): set PORT"]) from error
+
+
+def _environment(settings: Settings, database_url: str) -> dict[str, str]:
+    """What the processes are told. Without any provider's key the simulators stand in for all of them."""
+    simulated = settings.gemini_api_key is None
+    told = {
+        **{name: value for name, value in os.environ.items() if name not in {"DATABASE_URL_FILE", "INGEST_PASSWORD"}},
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        "DATABASE_URL": database_url,
+        "PHOTOCHANGER_HOME": str(settings.home),
+        "HOST": settings.host,
+        "PORT": str(settings.port),
+        "API_PROCESSES": os.environ.get("API_PROCESSES", "1"),
+        "RUNNER_PROCESSES": os.environ.get("RUNNER_PROCESSES", "2"),
+        "SIMULATORS": "true" if simulated else "false",
+        "SIMULATORS_PORT": os.environ.get("SIMULATORS_PORT", str(_free_port())),
+    }
+    if simulated:
+        told["GEMINI_API_KEY"] = SIMULATOR_KEY
+        told["GEMINI_BASE_URL"] = f"http://127.0.0.1:{told['SIMULATORS_PORT']}/gemini"
+    return told
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _say_hello(settings: Settings, password: str | None, *, simulated: bool) -> None:
+    base = f"http://{_reachable(settings.host)}:{settings.port}"
+    sample = folder("simulators") / "assets" / "sample.jpg"
+    password_file = settings.home / PASSWORD_FILE
+    lines = [
+        "",
+        f"PhotoChanger        {base}   (slots slot-001 … slot-015)",
+        f"health              {base}/healthz",
+        f"logs                {settings.home / 'log'}",
+        "providers           " + ("simulators: no provider key is set" if simulated else "the real ones"),
+    ]
+    if password is not None:
+        lines.append(f"ingest password     {password}   (shown once; also in {password_file})")
+    lines += [
+        "",
+        "Try it:",
+        f'  curl -sS -o changed.jpg -F "password=<{password_file}" -F "hash=$(md5sum < {sample} | cut -c1-32)" \\',
+        f'       -F "fileToUpload=@{sample};type=image/jpeg" {base}/ingest/slot-001',
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+@contextmanager
+def _supervised(home: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """supervisord with everything; ended when the block is left, whatever happens."""
+    (home / "log").mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(folder("deploy") / "supervisord.conf")]
+    if os.geteuid() == 0:
+        command += ["-u", "root"]
+    with subprocess.Popen(command, env=dict(environment), cwd=home) as supervisord:
+        signal.signal(signal.SIGTERM, lambda *_: supervisord.terminate())
+        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches supervisord by itself: they share the terminal
+        try:
+            yield supervisord
+        finally:
+            supervisord.terminate()
+
+
+def _is_up(settings: Settings, supervisord: subprocess.Popen[bytes]) -> bool:
+    """Wait until photos are taken in and changed; False when that does not come about."""
+    give_up = time.monotonic() + UP_SECONDS
+    while time.monotonic() < give_up and supervisord.poll() is None:
+        connection = http.client.HTTPConnection(_reachable(settings.host), settings.port, timeout=2)
+        try:
+            connection.request("GET", "/healthz")
+            if json.load(connection.getresponse())["status"] == "ok":
+                return True
+        except (OSError, http.client.HTTPException, ValueError):
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.2)
+    return False
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in {"0.0.0.0", ""} else host  # noqa: S104

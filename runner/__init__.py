@@ -1,0 +1,1 @@
+"""The runner: claims jobs and has their photos changed by providers."""

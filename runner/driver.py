@@ -1,0 +1,148 @@
+"""What a driver gets and gives: the whole contract between the runner and `runner/drivers/<name>.py`.
+
+A driver is a module with one or two functions:
+
+    async def submit(call: Call, http: ClientSession) -> Image | Accepted
+    async def poll(call: Call, reference: str, http: ClientSession) -> Image | Pending
+
+the second one only where the provider has a queue of its own.
+
+It speaks one provider's protocol and nothing else: it keeps no state, opens no session, writes no row, never repeats a
+call by itself. The caller cuts it off at `call.deadline`. Everything that can go wrong is raised as `ProviderFailed`.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from photochanger.errors import Failure, PhotoChangerError
+from photochanger.providers import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A prepared picture on disk: upright, sRGB, without metadata, within the provider's limits."""
+
+    path: Path
+    mime: str
+    size_bytes: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of a provider."""
+
+    job_id: str
+    operation: str
+    settings: Mapping[str, Any]
+    """The slot's settings, as its snapshot has them and the operation's schema allows them."""
+    model: Model
+    """Never a retired one: the caller has already put in its replacement."""
+    photo: Picture
+    base_url: str
+    """Without a slash at its end."""
+    key: str | None = field(repr=False)
+    deadline: float
+    """By the event loop's clock (`loop.time()`), in seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What a provider said about a call, good or bad: for the attempt's row."""
+
+    model: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    usage: Mapping[str, Any] | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """The changed picture as the provider sent it: its bytes are not yet checked, its type not yet believed."""
+
+    data: bytes = field(repr=False)
+    receipt: Receipt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The provider has put the photo into its own queue."""
+
+    reference: str
+    poll_after_seconds: float
+    receipt: Receipt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """The provider is still at it."""
+
+    poll_after_seconds: float
+
+
+class Outcome(enum.StrEnum):
+    """How an attempt ended. The classes of every provider's answers; the caller decides on repeats by them."""
+
+    OK = "ok"
+    ACCEPTED = "accepted"
+    CONTENT_BLOCKED = "content_blocked"
+    NO_IMAGE = "no_image"
+    INVALID_REQUEST = "invalid_request"
+    MODEL_RETIRED = "model_retired"
+    AUTH = "auth"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    NETWORK = "network"
+    AMBIGUOUS = "ambiguous"
+    TIMEOUT = "timeout"
+    BAD_RESPONSE = "bad_response"
+    INTERRUPTED = "interrupted"
+
+
+FAILURE_OF: Mapping[Outcome, Failure] = {
+    Outcome.CONTENT_BLOCKED: Failure.CONTENT_BLOCKED,
+    Outcome.NO_IMAGE: Failure.NO_IMAGE,
+    Outcome.INVALID_REQUEST: Failure.PROVIDER_4XX,
+    Outcome.MODEL_RETIRED: Failure.PROVIDER_4XX,
+    Outcome.AUTH: Failure.PROVIDER_AUTH,
+    Outcome.QUOTA_EXHAUSTED: Failure.QUOTA,
+    Outcome.RATE_LIMITED: Failure.QUOTA,
+    Outcome.PROVIDER_UNAVAILABLE: Failure.PROVIDER_UNAVAILABLE,
+    Outcome.NETWORK: Failure.NETWORK,
+    Outcome.AMBIGUOUS: Failure.NETWORK,
+    Outcome.TIMEOUT: Failure.TIMEOUT,
+    Outcome.BAD_RESPONSE: Failure.BAD_RESPONSE,
+    Outcome.INTERRUPTED: Failure.INTERRUPTED,
+}
+"""What the booth is told when an attempt with this outcome was the last one."""
+
+
+class ProviderFailed(PhotoChangerError):
+    """A call that brought no picture.
+
+    `repeatable`: whether the same call may be made again (the caller still asks the deadline and the slot).
+    `retry_after_seconds`: the provider's own hint, where it gave one.
+    `reason`: at most 300 characters for the attempt's row; the driver leaves keys, signed URLs and pictures out of it.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        reason: str,
+        *,
+        repeatable: bool = False,
+        retry_after_seconds: float | None = None,
+        receipt: Receipt | None = None,
+    ) -> None:
+        self.outcome = outcome
+        self.reason = reason[:300]
+        self.repeatable = repeatable
+        self.retry_after_seconds = retry_after_seconds
+        self.receipt = receipt or Receipt()
+        super().__init__(f"{outcome}: {self.reason}")

@@ -1,0 +1,279 @@
+"""One claim's short step: prepare the photo, have it changed or ask for it, check what came back, keep it.
+
+    claimed ─ prepare ─ begin attempt ─ driver.submit ─┬─ Accepted ── park (asked again later)
+                └ or: driver.poll ─────────────────────┼─ Pending ─── park
+                                                       ├─ Image ───── check ─ hold row ─ files in place ─ finish
+                                                       └─ failed ──── park (tried again later) or fail
+
+The attempt's row is written before the call, because from then on it may have been paid for. What the provider has
+answered is written down even if the database is away for a while: until the job's deadline it is tried again.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import structlog
+from aiohttp import ClientSession
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from photochanger import attempts, jobs
+from photochanger.attempts import AttemptEnd
+from photochanger.db import UNAVAILABLE, Database
+from photochanger.errors import Failure, PictureError, Refusal
+from photochanger.images import Pictures
+from photochanger.jobs import Job, Result
+from photochanger.media import FILE_MODE, Media, storage_refusal
+from photochanger.providers import Model, Provider, Providers
+from photochanger.settings import Settings
+from runner.attempts import repeat_after_seconds
+from runner.driver import FAILURE_OF, Accepted, Call, Image, Outcome, Pending, Picture, ProviderFailed, Receipt
+from runner.models import Models
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+DATABASE_RETRY_SECONDS = 0.3
+POLL_AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What all steps of one runner share."""
+
+    settings: Settings
+    providers: Providers
+    drivers: Mapping[str, ModuleType]
+    db: Database
+    media: Media
+    pictures: Pictures
+    http: ClientSession
+    models: Models
+    stopping: asyncio.Event
+    """The runner is to end: what has not begun its call yet is given back."""
+
+
+class Step:
+    """One claim being worked on."""
+
+    def __init__(self, workshop: Workshop, job: Job) -> None:
+        self._shop = workshop
+        self._job = job
+        self._name = f"{job.job_id}-{job.claim_number}"
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + job.seconds_left
+
+    async def run(self) -> None:
+        """Take the job one step further. Raises nothing that belongs to the job."""
+        job = self._job
+        started = self._loop.time()
+        line = log.bind(job=job.job_id, slot=job.slot_id, provider=job.provider, claim=job.claim_number)
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                became = await self._work()
+        except TimeoutError:
+            became = "too_late"
+        except Refusal as refusal:
+            became = await self._give_up(refusal.failure, refusal.details)
+        except Exception as error:
+            line.error("job_crashed", exc_info=error)
+            became = await self._give_up(Failure.INTERNAL_ERROR, Failure.INTERNAL_ERROR.sentence)
+        finally:
+            self._shop.media.discard_work(self._name)
+        if became in {"done", "failed", "too_late"}:
+            self._shop.media.discard(job.photo_path)
+        line.info(
+            "job_stepped",
+            became=became,
+            seconds=round(self._loop.time() - started, 4),
+            seconds_left=round(self._deadline - self._loop.time(), 2),
+        )
+
+    async def _work(self) -> str:
+        snapshot = self._job.snapshot
+        provider, _ = self._shop.providers.get(snapshot["provider"], snapshot["operation"])
+        model = self._shop.models.current(provider, snapshot["settings"])
+        try:
+            photo = await self._prepared(provider)
+        except PictureError as error:
+            return await self._give_up(Failure.INVALID_IMAGE, str(error))
+        if self._shop.stopping.is_set():
+            given_back = await self._write(lambda conn: jobs.release(conn, self._job, why="the runner stops"))
+            return "released" if given_back else "lost"
+        if self._job.reference is not None:
+            return await self._poll(provider, model, photo, self._job.reference)
+        return await self._submit(provider, model, photo)
+
+    async def _prepared(self, provider: Provider) -> Picture:
+        if self._shop.media.regular_file(self._job.photo_path) is None:
+            raise Refusal(Failure.MEDIA_LOST, "The photo's file is missing.")
+        prepared = await self._shop.pictures.prepare(
+            self._shop.media.path_of(self._job.photo_path),
+            self._shop.media.folder("work"),
+            name=f"{self._name}-photo",
+            limits=provider.input,
+        )
+        return Picture(
+            path=prepared.path,
+            mime=prepared.mime,
+            size_bytes=prepared.size_bytes,
+            width=prepared.width,
+            height=prepared.height,
+        )
+
+    def _call(self, provider: Provider, model: Model, photo: Picture) -> Call:
+        settings = self._shop.settings
+        return Call(
+            job_id=self._job.job_id,
+            operation=self._job.snapshot["operation"],
+            settings=self._job.snapshot["settings"],
+            model=model,
+            photo=photo,
+            base_url=settings.provider_base_url(provider.name) or provider.base_url,
+            key=settings.provider_key(provider.name),
+            deadline=self._deadline,
+        )
+
+    async def _submit(self, provider: Provider, model: Model, photo: Picture, *, granted: bool = False) -> str:
+        """One attempt: one call of the provider, and one more when it says that the model is gone."""
+        job, driver = self._job, self._shop.drivers[provider.name]
+        number = await self._write(
+            lambda conn: attempts.begin(conn, job, provider=provider.name, model=model.name, granted=granted)
+        )
+        if number is None:
+            return "lost"
+        try:
+            answer = await self._answered(driver.submit(self._call(provider, model, photo), self._shop.http))
+            if isinstance(answer, Accepted):
+                # Nothing comes before this: without the reference the picture would be bought twice. The attempt
+                # stays open until its picture is there.
+                return await self._park(answer.reference, answer.poll_after_seconds)
+            return await self._finish(number, answer)
+        except ProviderFailed as failed:
+            replacement = self._replacement(provider, model, failed)
+            if replacement is None:
+                return await self._failed(number, failed, model)
+            ended = _end(failed.outcome, failed.receipt, failed.reason)
+            await self._write(lambda conn: attempts.end(conn, job.job_id, number, ended))
+        return await self._submit(provider, replacement, photo, granted=True)
+
+    def _replacement(self, provider: Provider, model: Model, failed: ProviderFailed) -> Model | None:
+        if failed.outcome is not Outcome.MODEL_RETIRED:
+            return None
+        return self._shop.models.note_gone(provider, model)
+
+    async def _poll(self, provider: Provider, model: Model, photo: Picture, reference: str) -> str:
+        """Ask the provider's own queue once. What cannot be asked now is asked later: it is bought already."""
+        driver = self._shop.drivers[provider.name]
+        try:
+            answer = await self._answered(driver.poll(self._call(provider, model, photo), reference, self._shop.http))
+            if isinstance(answer, Pending):
+                return await self._park(reference, answer.poll_after_seconds)
+            return await self._finish(self._job.attempt, answer)
+        except ProviderFailed as failed:
+            if failed.repeatable:
+                return await self._park(reference, failed.retry_after_seconds or POLL_AGAIN_SECONDS)
+            return await self._failed(self._job.attempt, failed, model)
+
+    async def _answered(self, answering: Awaitable[T]) -> T:
+        """The driver's answer, at the latest at the deadline."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await answering
+        except TimeoutError:
+            raise ProviderFailed(Outcome.TIMEOUT, "no answer before the deadline") from None
+
+    async def _park(self, reference: str | None, after_seconds: float) -> str:
+        parked = await self._write(
+            lambda conn: jobs.park(conn, self._job, reference=reference, after_seconds=after_seconds)
+        )
+        return "parked" if parked else "lost"
+
+    async def _finish(self, number: int, image: Image) -> str:
+        """Check the picture, put its files in their place and record it, while the row is ours alone."""
+        media = self._shop.media
+        try:
+            answer = media.folder("work") / f"{self._name}-answer"
+            await asyncio.to_thread(_write_file, answer, image.data)
+            checked = await self._shop.pictures.check_result(
+                answer, media.folder("work"), name=self._name, preview_folder=media.folder("work/previews")
+            )
+        except OSError as error:
+            raise storage_refusal(error) from error
+        except PictureError as error:
+            raise ProviderFailed(Outcome.BAD_RESPONSE, str(error), repeatable=True, receipt=image.receipt) from error
+        result = Result(
+            path=f"results/{self._job.job_id}{Path(checked.file_name).suffix}",
+            preview_path=f"previews/{self._job.job_id}.webp",
+            mime=checked.mime,
+            size_bytes=checked.size_bytes,
+            sha256=checked.sha256,
+        )
+
+        async def record(conn: AsyncConnection) -> bool:
+            if not await jobs.hold(conn, self._job):
+                return False
+            await asyncio.to_thread(
+                media.keep, media.folder("work/previews") / checked.preview_name, result.preview_path
+            )
+            await asyncio.to_thread(media.keep, media.folder("work") / checked.file_name, result.path)
+            await attempts.end(conn, self._job.job_id, number, _end(Outcome.OK, image.receipt))
+            return await jobs.finish(conn, self._job, result=result, ttl_hours=self._job.snapshot["result_ttl_hours"])
+
+        return "done" if await self._write(record) else "lost"
+
+    async def _failed(self, number: int, failed: ProviderFailed, model: Model) -> str:
+        """Write the attempt down, then try again later or give up."""
+        seconds_left = self._deadline - self._loop.time()
+        again = repeat_after_seconds(
+            failed,
+            attempt=number,
+            max_attempts=self._job.max_attempts,
+            usual_seconds=model.usual_seconds,
+            seconds_left=seconds_left,
+        )
+        log.warning(
+            "attempt_failed",
+            job=self._job.job_id,
+            number=number,
+            outcome=failed.outcome.value,
+            reason=failed.reason,
+            again_after_seconds=again,
+        )
+
+        async def record(conn: AsyncConnection) -> bool:
+            await attempts.end(conn, self._job.job_id, number, _end(failed.outcome, failed.receipt, failed.reason))
+            if again is not None:
+                return await jobs.park(conn, self._job, reference=None, after_seconds=again)
+            failure = FAILURE_OF[failed.outcome]
+            return await jobs.fail(conn, self._job, failure=failure, details=failure.sentence)
+
+        return ("failed" if again is None else "parked") if await self._write(record) else "lost"
+
+    async def _give_up(self, failure: Failure, details: str) -> str:
+        failed = await self._write(lambda conn: jobs.fail(conn, self._job, failure=failure, details=details))
+        return "failed" if failed else "lost"
+
+    async def _write(self, record: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """One transaction; tried again while the database is away, until shortly after the deadline."""
+        while True:
+            try:
+                async with self._shop.db.begin() as conn:
+                    return await record(conn)
+            except UNAVAILABLE:
+                if self._loop.time() > self._deadline:
+                    raise TimeoutError from None
+                await asyncio.sleep(DATABASE_RETRY_SECONDS)
+
+
+def _end(outcome: Outcome, receipt: Receipt, reason: str | None = None) -> AttemptEnd:
+    return AttemptEnd(outcome=outcome.value, reason=reason, **vars(receipt))
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+        file.write(data)
