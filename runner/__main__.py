@@ -5,7 +5,7 @@ import importlib
 import sys
 from types import ModuleType
 
-from aiohttp import ClientSession, TCPConnector
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from photochanger.db import Database
 from photochanger.errors import ConfigurationError
@@ -18,6 +18,8 @@ from photochanger.startup import run_process
 from runner.loop import Runner
 from runner.models import Models
 from runner.step import Workshop
+
+IDLE_CONNECTION_SECONDS = 10.0
 
 
 def main() -> int:
@@ -32,7 +34,7 @@ async def _run(settings: Settings, providers: Providers, database_url: str) -> i
     async with (
         Database(database_url) as db,
         Pictures() as pictures,
-        ClientSession(connector=TCPConnector(limit=0), auto_decompress=True) as http,
+        open_session() as http,
     ):
         await pictures.start()
         workshop = Workshop(
@@ -48,6 +50,17 @@ async def _run(settings: Settings, providers: Providers, database_url: str) -> i
         )
         await Runner(workshop, places=settings.runner_concurrency).run()
     return 0
+
+
+def open_session() -> ClientSession:
+    """The session of all of a runner's calls: without cookies, without a limit of its own.
+
+    An idle connection is dropped before the provider drops it: one that dies under a request leaves it open whether the
+    request was paid for.
+    """
+    return ClientSession(
+        connector=TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_SECONDS), cookie_jar=DummyCookieJar()
+    )
 
 
 def load_drivers(providers: Providers) -> dict[str, ModuleType]:

@@ -14,22 +14,11 @@ call by itself. The caller cuts it off at `call.deadline`. Everything that can g
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from photochanger.errors import Failure, PhotoChangerError
+from photochanger.images import PreparedPicture
 from photochanger.providers import Model
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A prepared picture on disk: upright, sRGB, without metadata, within the provider's limits."""
-
-    path: Path
-    mime: str
-    size_bytes: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +31,7 @@ class Call:
     """The slot's settings, as its snapshot has them and the operation's schema allows them."""
     model: Model
     """Never a retired one: the caller has already put in its replacement."""
-    photo: Picture
+    photo: PreparedPicture
     base_url: str
     """Without a slash at its end."""
     key: str | None = field(repr=False)

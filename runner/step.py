@@ -25,13 +25,13 @@ from photochanger import attempts, jobs
 from photochanger.attempts import AttemptEnd
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import Failure, PictureError, Refusal
-from photochanger.images import Pictures
+from photochanger.images import Pictures, PreparedPicture
 from photochanger.jobs import Job, Result
 from photochanger.media import FILE_MODE, Media, storage_refusal
 from photochanger.providers import Model, Provider, Providers
 from photochanger.settings import Settings
 from runner.attempts import repeat_after_seconds
-from runner.driver import FAILURE_OF, Accepted, Call, Image, Outcome, Pending, Picture, ProviderFailed, Receipt
+from runner.driver import FAILURE_OF, Accepted, Call, Image, Outcome, Pending, ProviderFailed, Receipt
 from runner.models import Models
 
 T = TypeVar("T")
@@ -39,6 +39,8 @@ log = structlog.get_logger()
 
 DATABASE_RETRY_SECONDS = 0.3
 POLL_AGAIN_SECONDS = 2.0
+KEEPING_SECONDS = 0.1
+"""What it takes to check, store and record a picture: an answer later than that before the deadline is in vain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,24 +110,18 @@ class Step:
             return await self._poll(provider, model, photo, self._job.reference)
         return await self._submit(provider, model, photo)
 
-    async def _prepared(self, provider: Provider) -> Picture:
-        if self._shop.media.regular_file(self._job.photo_path) is None:
+    async def _prepared(self, provider: Provider) -> PreparedPicture:
+        media = self._shop.media
+        if media.regular_file(self._job.photo_path) is None:
             raise Refusal(Failure.MEDIA_LOST, "The photo's file is missing.")
-        prepared = await self._shop.pictures.prepare(
-            self._shop.media.path_of(self._job.photo_path),
-            self._shop.media.folder("work"),
+        return await self._shop.pictures.prepare(
+            media.path_of(self._job.photo_path),
+            media.folder("work"),
             name=f"{self._name}-photo",
             limits=provider.input,
         )
-        return Picture(
-            path=prepared.path,
-            mime=prepared.mime,
-            size_bytes=prepared.size_bytes,
-            width=prepared.width,
-            height=prepared.height,
-        )
 
-    def _call(self, provider: Provider, model: Model, photo: Picture) -> Call:
+    def _call(self, provider: Provider, model: Model, photo: PreparedPicture) -> Call:
         settings = self._shop.settings
         return Call(
             job_id=self._job.job_id,
@@ -135,10 +131,10 @@ class Step:
             photo=photo,
             base_url=settings.provider_base_url(provider.name) or provider.base_url,
             key=settings.provider_key(provider.name),
-            deadline=self._deadline,
+            deadline=self._deadline - KEEPING_SECONDS,
         )
 
-    async def _submit(self, provider: Provider, model: Model, photo: Picture, *, granted: bool = False) -> str:
+    async def _submit(self, provider: Provider, model: Model, photo: PreparedPicture, *, granted: bool = False) -> str:
         """One attempt: one call of the provider, and one more when it says that the model is gone."""
         job, driver = self._job, self._shop.drivers[provider.name]
         number = await self._write(
@@ -166,7 +162,7 @@ class Step:
             return None
         return self._shop.models.note_gone(provider, model)
 
-    async def _poll(self, provider: Provider, model: Model, photo: Picture, reference: str) -> str:
+    async def _poll(self, provider: Provider, model: Model, photo: PreparedPicture, reference: str) -> str:
         """Ask the provider's own queue once. What cannot be asked now is asked later: it is bought already."""
         driver = self._shop.drivers[provider.name]
         try:
@@ -180,9 +176,9 @@ class Step:
             return await self._failed(self._job.attempt, failed, model)
 
     async def _answered(self, answering: Awaitable[T]) -> T:
-        """The driver's answer, at the latest at the deadline."""
+        """The driver's answer, while there is still time to keep what it brings."""
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self._deadline - KEEPING_SECONDS):
                 return await answering
         except TimeoutError:
             raise ProviderFailed(Outcome.TIMEOUT, "no answer before the deadline") from None
@@ -235,6 +231,7 @@ class Step:
             max_attempts=self._job.max_attempts,
             usual_seconds=model.usual_seconds,
             seconds_left=seconds_left,
+            may_pay_twice=self._job.snapshot["settings"].get("repeat_interrupted", False),
         )
         log.warning(
             "attempt_failed",
@@ -247,12 +244,18 @@ class Step:
 
         async def record(conn: AsyncConnection) -> bool:
             await attempts.end(conn, self._job.job_id, number, _end(failed.outcome, failed.receipt, failed.reason))
+            if failed.outcome is Outcome.TIMEOUT:
+                return True  # the request that waits for it closes the job, at its deadline
             if again is not None:
                 return await jobs.park(conn, self._job, reference=None, after_seconds=again)
             failure = FAILURE_OF[failed.outcome]
             return await jobs.fail(conn, self._job, failure=failure, details=failure.sentence)
 
-        return ("failed" if again is None else "parked") if await self._write(record) else "lost"
+        if not await self._write(record):
+            return "lost"
+        if failed.outcome is Outcome.TIMEOUT:
+            return "too_late"
+        return "failed" if again is None else "parked"
 
     async def _give_up(self, failure: Failure, details: str) -> str:
         failed = await self._write(lambda conn: jobs.fail(conn, self._job, failure=failure, details=details))
