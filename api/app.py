@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from api.contract import openapi
 from api.health import healthz, livez
 from api.ingest import ingest
 from api.jobs import job
@@ -28,6 +29,7 @@ ROUTES = [
     Route("/api/jobs/{job_id}", job, methods=["GET"]),
     Route("/public/results/{job_id}", result, methods=["GET"]),
     Route("/public/results/{job_id}/preview", preview, methods=["GET"]),
+    Route("/api/openapi.json", openapi, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/healthz", healthz, methods=["GET"]),
 ]

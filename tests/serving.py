@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
-from aiohttp import ClientSession
 
 from api.__main__ import config
 from api.state import Services
@@ -18,7 +17,7 @@ from photochanger.media import Media
 from photochanger.passwords import hash_password
 from photochanger.providers import Providers
 from photochanger.settings import Settings
-from runner.__main__ import load_drivers
+from runner.__main__ import load_drivers, open_session
 from runner.loop import Runner
 from runner.models import Models
 from runner.step import Workshop
@@ -82,7 +81,7 @@ async def running(
     stopping = asyncio.Event()
     media = Media(settings.media_root)
     media.create_folders()
-    async with Database(database_url) as db, Pictures(children=1) as pictures, ClientSession() as http:
+    async with Database(database_url) as db, Pictures(children=1) as pictures, open_session() as http:
         workshop = Workshop(
             settings=settings,
             providers=providers,
