@@ -117,8 +117,8 @@ def _supervised(home: Path, environment: Mapping[str, str]) -> Iterator[subproce
     if os.geteuid() == 0:
         command += ["-u", "root"]
     with subprocess.Popen(command, env=dict(environment), cwd=home) as supervisord:
-        signal.signal(signal.SIGTERM, lambda *_: supervisord.terminate())
-        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches supervisord by itself: they share the terminal
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: supervisord.terminate())
         try:
             yield supervisord
         finally:
