@@ -15,7 +15,8 @@ import structlog
 from photochanger import jobs, leases
 from photochanger.db import UNAVAILABLE
 from photochanger.process import sleep_unless
-from runner.step import Step, Workshop
+from runner.step import Step
+from runner.workshop import Workshop
 
 log = structlog.get_logger()
 

@@ -10,29 +10,24 @@ answered is written down even if the database is away for a while: until the job
 """
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import structlog
-from aiohttp import ClientSession
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger import attempts, jobs
 from photochanger.attempts import AttemptEnd
-from photochanger.db import UNAVAILABLE, Database
+from photochanger.db import UNAVAILABLE
 from photochanger.errors import Failure, PictureError, Refusal
-from photochanger.images import Pictures, PreparedPicture
-from photochanger.jobs import Job, Result
-from photochanger.media import FILE_MODE, Media, storage_refusal
-from photochanger.providers import Model, Provider, Providers
-from photochanger.settings import Settings
+from photochanger.images import PreparedPicture
+from photochanger.jobs import Job
+from photochanger.providers import Model, Provider
+from runner import keeping
 from runner.attempts import repeat_after_seconds
 from runner.driver import FAILURE_OF, Accepted, Call, Image, Outcome, Pending, ProviderFailed, Receipt
-from runner.models import Models
+from runner.workshop import Workshop
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -41,22 +36,6 @@ DATABASE_RETRY_SECONDS = 0.3
 POLL_AGAIN_SECONDS = 2.0
 KEEPING_SECONDS = 0.1
 """What it takes to check, store and record a picture: an answer later than that before the deadline is in vain."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workshop:
-    """What all steps of one runner share."""
-
-    settings: Settings
-    providers: Providers
-    drivers: Mapping[str, ModuleType]
-    db: Database
-    media: Media
-    pictures: Pictures
-    http: ClientSession
-    models: Models
-    stopping: asyncio.Event
-    """The runner is to end: what has not begun its call yet is given back."""
 
 
 class Step:
@@ -68,6 +47,8 @@ class Step:
         self._name = f"{job.job_id}-{job.claim_number}"
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + job.seconds_left
+        self._facts: dict[str, Any] = {}
+        """What the step's one log line tells besides."""
 
     async def run(self) -> None:
         """Take the job one step further. Raises nothing that belongs to the job."""
@@ -93,6 +74,7 @@ class Step:
             became=became,
             seconds=round(self._loop.time() - started, 4),
             seconds_left=round(self._deadline - self._loop.time(), 2),
+            **self._facts,
         )
 
     async def _work(self) -> str:
@@ -114,12 +96,13 @@ class Step:
         media = self._shop.media
         if media.regular_file(self._job.photo_path) is None:
             raise Refusal(Failure.MEDIA_LOST, "The photo's file is missing.")
-        return await self._shop.pictures.prepare(
-            media.path_of(self._job.photo_path),
-            media.folder("work"),
-            name=f"{self._name}-photo",
-            limits=provider.input,
-        )
+        with self._timed("prepare_seconds"):
+            return await self._shop.pictures.prepare(
+                media.path_of(self._job.photo_path),
+                media.folder("work"),
+                name=f"{self._name}-photo",
+                limits=provider.input,
+            )
 
     def _call(self, provider: Provider, model: Model, photo: PreparedPicture) -> Call:
         settings = self._shop.settings
@@ -142,6 +125,7 @@ class Step:
         )
         if number is None:
             return "lost"
+        self._facts.update(attempt=number, model=model.name)
         try:
             answer = await self._answered(driver.submit(self._call(provider, model, photo), self._shop.http))
             if isinstance(answer, Accepted):
@@ -178,8 +162,9 @@ class Step:
     async def _answered(self, answering: Awaitable[T]) -> T:
         """The driver's answer, while there is still time to keep what it brings."""
         try:
-            async with asyncio.timeout_at(self._deadline - KEEPING_SECONDS):
-                return await answering
+            with self._timed("provider_seconds"):
+                async with asyncio.timeout_at(self._deadline - KEEPING_SECONDS):
+                    return await answering
         except TimeoutError:
             raise ProviderFailed(Outcome.TIMEOUT, "no answer before the deadline") from None
 
@@ -190,37 +175,10 @@ class Step:
         return "parked" if parked else "lost"
 
     async def _finish(self, number: int, image: Image) -> str:
-        """Check the picture, put its files in their place and record it, while the row is ours alone."""
-        media = self._shop.media
-        try:
-            answer = media.folder("work") / f"{self._name}-answer"
-            await asyncio.to_thread(_write_file, answer, image.data)
-            checked = await self._shop.pictures.check_result(
-                answer, media.folder("work"), name=self._name, preview_folder=media.folder("work/previews")
-            )
-        except OSError as error:
-            raise storage_refusal(error) from error
-        except PictureError as error:
-            raise ProviderFailed(Outcome.BAD_RESPONSE, str(error), repeatable=True, receipt=image.receipt) from error
-        result = Result(
-            path=f"results/{self._job.job_id}{Path(checked.file_name).suffix}",
-            preview_path=f"previews/{self._job.job_id}.webp",
-            mime=checked.mime,
-            size_bytes=checked.size_bytes,
-            sha256=checked.sha256,
-        )
-
-        async def record(conn: AsyncConnection) -> bool:
-            if not await jobs.hold(conn, self._job):
-                return False
-            await asyncio.to_thread(
-                media.keep, media.folder("work/previews") / checked.preview_name, result.preview_path
-            )
-            await asyncio.to_thread(media.keep, media.folder("work") / checked.file_name, result.path)
-            await attempts.end(conn, self._job.job_id, number, _end(Outcome.OK, image.receipt))
-            return await jobs.finish(conn, self._job, result=result, ttl_hours=self._job.snapshot["result_ttl_hours"])
-
-        return "done" if await self._write(record) else "lost"
+        with self._timed("check_seconds"):
+            checked = await keeping.check(self._shop, self._job, image, name=self._name)
+        kept = await self._write(lambda conn: keeping.record(conn, self._shop.media, self._job, checked, number=number))
+        return "done" if kept else "lost"
 
     async def _failed(self, number: int, failed: ProviderFailed, model: Model) -> str:
         """Write the attempt down, then try again later or give up."""
@@ -233,14 +191,7 @@ class Step:
             seconds_left=seconds_left,
             may_pay_twice=self._job.snapshot["settings"].get("repeat_interrupted", False),
         )
-        log.warning(
-            "attempt_failed",
-            job=self._job.job_id,
-            number=number,
-            outcome=failed.outcome.value,
-            reason=failed.reason,
-            again_after_seconds=again,
-        )
+        self._facts.update(outcome=failed.outcome.value, reason=failed.reason, again_after_seconds=again)
 
         async def record(conn: AsyncConnection) -> bool:
             await attempts.end(conn, self._job.job_id, number, _end(failed.outcome, failed.receipt, failed.reason))
@@ -261,6 +212,14 @@ class Step:
         failed = await self._write(lambda conn: jobs.fail(conn, self._job, failure=failure, details=details))
         return "failed" if failed else "lost"
 
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        began = self._loop.time()
+        try:
+            yield
+        finally:
+            self._facts[name] = round(self._loop.time() - began, 4)
+
     async def _write(self, record: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """One transaction; tried again while the database is away, until shortly after the deadline."""
         while True:
@@ -273,10 +232,5 @@ class Step:
                 await asyncio.sleep(DATABASE_RETRY_SECONDS)
 
 
-def _end(outcome: Outcome, receipt: Receipt, reason: str | None = None) -> AttemptEnd:
+def _end(outcome: Outcome, receipt: Receipt, reason: str) -> AttemptEnd:
     return AttemptEnd(outcome=outcome.value, reason=reason, **vars(receipt))
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
-        file.write(data)

@@ -17,10 +17,9 @@ from photochanger.media import Media
 from photochanger.passwords import hash_password
 from photochanger.providers import Providers
 from photochanger.settings import Settings
-from runner.__main__ import load_drivers, open_session
 from runner.loop import Runner
 from runner.models import Models
-from runner.step import Workshop
+from runner.workshop import Workshop, load_drivers, open_session
 
 PASSWORD = b"booth-password"
 PASSWORD_HASH = hash_password(PASSWORD, cost=4)

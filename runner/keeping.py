@@ -1,0 +1,67 @@
+"""Keeping a changed picture: checked and written beside its place first, then put there under the job's row lock."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from photochanger import attempts, jobs
+from photochanger.attempts import AttemptEnd
+from photochanger.errors import PictureError
+from photochanger.jobs import Job, Result
+from photochanger.media import FILE_MODE, Media, storage_refusal
+from runner.driver import Image, Outcome, ProviderFailed, Receipt
+from runner.workshop import Workshop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A picture that was decoded, and lies with its preview in `work/`, synced."""
+
+    picture: Path
+    preview: Path
+    result: Result
+    receipt: Receipt
+
+
+async def check(shop: Workshop, job: Job, image: Image, *, name: str) -> Checked:
+    """Decode what the provider sent. Raises `ProviderFailed` (BAD_RESPONSE), or `Refusal` when there is no room."""
+    media = shop.media
+    work, previews = media.folder("work"), media.folder("work/previews")
+    answer = work / f"{name}-answer"
+    try:
+        await asyncio.to_thread(_write_file, answer, image.data)
+        checked = await shop.pictures.check_result(answer, work, name=name, preview_folder=previews)
+    except OSError as error:
+        raise storage_refusal(error) from error
+    except PictureError as error:
+        raise ProviderFailed(Outcome.BAD_RESPONSE, str(error), repeatable=True, receipt=image.receipt) from error
+    return Checked(
+        picture=work / checked.file_name,
+        preview=previews / checked.preview_name,
+        result=Result(
+            path=f"results/{job.job_id}{Path(checked.file_name).suffix}",
+            preview_path=f"previews/{job.job_id}.webp",
+            mime=checked.mime,
+            size_bytes=checked.size_bytes,
+            sha256=checked.sha256,
+        ),
+        receipt=image.receipt,
+    )
+
+
+async def record(conn: AsyncConnection, media: Media, job: Job, checked: Checked, *, number: int) -> bool:
+    """Files in their place, attempt closed, job done: in one transaction. False when the job is no longer ours."""
+    if not await jobs.hold(conn, job):
+        return False
+    await asyncio.to_thread(media.keep, checked.preview, checked.result.preview_path)
+    await asyncio.to_thread(media.keep, checked.picture, checked.result.path)
+    await attempts.end(conn, job.job_id, number, AttemptEnd(outcome=Outcome.OK.value, **vars(checked.receipt)))
+    return await jobs.finish(conn, job, result=checked.result, ttl_hours=job.snapshot["result_ttl_hours"])
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+        file.write(data)
