@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Text, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
 
 from photochanger import jobs
 from photochanger.jobs import Job
@@ -63,6 +64,15 @@ async def begin(conn: AsyncConnection, claimed: Job, *, provider: str, model: st
 
 async def end(conn: AsyncConnection, job_id: str, number: int, ended: AttemptEnd) -> None:
     """Close it. An attempt that is closed already stays as it is."""
+    await _end(conn, and_(job_attempt.c.job_id == job_id, job_attempt.c.number == number), ended)
+
+
+async def end_open(conn: AsyncConnection, job_id: str, ended: AttemptEnd) -> None:
+    """Close what is open of a job: usually one; two where the answer to a commit was lost and it was made again."""
+    await _end(conn, job_attempt.c.job_id == job_id, ended)
+
+
+async def _end(conn: AsyncConnection, which: ColumnElement[bool], ended: AttemptEnd) -> None:
     values: dict[str, Any] = {
         "outcome": ended.outcome,
         "http_status": ended.http_status,
@@ -73,14 +83,9 @@ async def end(conn: AsyncConnection, job_id: str, number: int, ended: AttemptEnd
     }
     if ended.model is not None:
         values["model"] = ended.model
-    still_open = and_(
-        job_attempt.c.job_id == job_id, job_attempt.c.number == number, job_attempt.c.finished_at.is_(None)
-    )
-    await conn.execute(
-        update(job_attempt)
-        .where(still_open)
-        .values(finished_at=func.greatest(func.clock_timestamp(), job_attempt.c.started_at), **values)
-    )
+    finished_at = func.greatest(func.clock_timestamp(), job_attempt.c.started_at)
+    still_open = job_attempt.c.finished_at.is_(None)
+    await conn.execute(update(job_attempt).where(which, still_open).values(finished_at=finished_at, **values))
 
 
 @dataclass(frozen=True, kw_only=True)

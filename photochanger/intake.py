@@ -42,7 +42,7 @@ class NewPhoto:
     sha256: bytes
     idempotency_key: str | None
     age_seconds: float
-    """Since the request arrived."""
+    """From the request's arrival to the beginning of the transaction that takes it in."""
     sync_response_seconds: int
     least_seconds: float
     """The shortest time the provider needs: later than that before the deadline nothing is started."""
@@ -79,7 +79,8 @@ async def admit(conn: AsyncConnection, photo: NewPhoto, *, in_work_limit: int) -
 
 async def _same_photo(conn: AsyncConnection, photo: NewPhoto) -> str | None:
     """The job that answers for this photo already: by its idempotency key, else by file, slot and slot version."""
-    still_good = or_(status_is(*OPEN), and_(status_is(Status.DONE), job.c.result_expires_at > func.now()))
+    in_time = and_(status_is(*OPEN), job.c.expires_at > func.now())
+    still_good = or_(in_time, and_(status_is(Status.DONE), job.c.result_expires_at > func.now()))
     query = (
         select(job.c.job_id, job_input.c.photo_sha256, still_good.label("still_good"))
         .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
@@ -98,7 +99,7 @@ async def _same_photo(conn: AsyncConnection, photo: NewPhoto) -> str | None:
     same_file = and_(
         job_input.c.photo_sha256 == photo.sha256,
         job_input.c.slot_version == photo.slot_version,
-        or_(and_(status_is(*OPEN), job.c.expires_at > func.now()), fresh),
+        or_(in_time, fresh),
     )
     found = (await conn.execute(query.where(same_file))).one_or_none()
     return None if found is None else str(found.job_id)
@@ -113,7 +114,8 @@ def _keyed(found: Row[Any] | None, photo: NewPhoto) -> str | None:
 
 
 async def _insert(conn: AsyncConnection, photo: NewPhoto) -> None:
-    created_at = func.clock_timestamp() - timedelta(seconds=photo.age_seconds)
+    # now() is the moment the transaction began: waiting for the slot's lock moves no deadline.
+    created_at = func.now() - timedelta(seconds=photo.age_seconds)
     moments = select(
         created_at.label("created_at"),
         (created_at + timedelta(seconds=photo.sync_response_seconds)).label("expires_at"),

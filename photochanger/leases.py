@@ -33,7 +33,7 @@ async def leave(conn: AsyncConnection, name: str) -> None:
 
 
 async def take_back(conn: AsyncConnection) -> int:
-    """Take back the jobs of runners whose hearts have stopped. How many.
+    """Take back the jobs of runners whose hearts have stopped. How many. What is past its deadline is left to expire.
 
     What is at its provider is polled by whoever claims it next. A call that may already have been paid for is repeated
     only if the slot allows it and an attempt is left; else the job fails as `interrupted`.
@@ -47,11 +47,7 @@ async def take_back(conn: AsyncConnection) -> int:
 
 def _lost() -> Any:
     alive = exists().where(runner.c.runner == job.c.runner, runner.c.lease_until > func.now())
-    open_attempt = (
-        select(job_attempt.c.number)
-        .where(job_attempt.c.job_id == job.c.job_id, job_attempt.c.finished_at.is_(None))
-        .scalar_subquery()
-    )
+    called = exists().where(job_attempt.c.job_id == job.c.job_id, job_attempt.c.finished_at.is_(None))
     return (
         select(
             job.c.job_id,
@@ -65,10 +61,12 @@ def _lost() -> Any:
             job.c.provider_job_reference,
             job_input.c.snapshot,
             job_input.c.photo_path,
-            open_attempt.label("open_attempt"),
+            called.label("called"),
         )
         .join_from(job, job_input, job.c.job_id == job_input.c.job_id)
-        .where(jobs.status_is(Status.RUNNING), or_(job.c.lease_until < func.now(), ~alive))
+        .where(
+            jobs.status_is(Status.RUNNING), job.c.expires_at > func.now(), or_(job.c.lease_until < func.now(), ~alive)
+        )
         .with_for_update(of=job, skip_locked=True)
     )
 
@@ -88,11 +86,11 @@ async def _take_back(conn: AsyncConnection, row: Any) -> None:
         snapshot=row.snapshot,
         photo_path=row.photo_path,
     )
-    if row.open_attempt is None or held.reference is not None:
+    if not row.called or held.reference is not None:
         await jobs.release(conn, held, why="its runner's lease ran out")
         return
     reason = "the runner stopped in the middle of the call"
-    await attempts.end(conn, held.job_id, row.open_attempt, AttemptEnd(outcome="interrupted", reason=reason))
+    await attempts.end_open(conn, held.job_id, AttemptEnd(outcome="interrupted", reason=reason))
     may_repeat = bool(held.snapshot["settings"].get("repeat_interrupted", False))
     if may_repeat and held.attempt < held.max_attempts:
         await jobs.release(conn, held, why="its runner's lease ran out; the slot allows to repeat the call")
