@@ -39,7 +39,13 @@ class Operation:
 
     name: str
     title: str
+    enabled: bool
     media_roles: tuple[str, ...]
+    """Template pictures it needs, by role."""
+    requires_public_media: bool
+    """The provider fetches its inputs from public links."""
+    options: Mapping[str, Any]
+    """For the driver alone: what the provider calls it."""
     settings_schema: Mapping[str, Any]
 
 
@@ -53,6 +59,15 @@ class InputLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallLimits:
+    """What all runners together may ask of a provider. None: as much as they like."""
+
+    in_flight: int | None
+    per_minute: int | None
+    per_day: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """One provider with all it offers."""
 
@@ -61,6 +76,7 @@ class Provider:
     driver: str
     base_url: str
     input: InputLimits
+    limits: CallLimits
     default_model: str
     models: Mapping[str, Model]
     operations: Mapping[str, Operation]
@@ -90,6 +106,8 @@ class Providers:
             _, found = self.get(provider, operation)
         except KeyError as error:
             return [f"there is no {error.args[0]!r} in providers.json"]
+        if not found.enabled:
+            return [f"{provider} {operation} is switched off in providers.json"]
         errors = Draft202012Validator(found.settings_schema).iter_errors(settings)
         return sorted(f"{'.'.join(['settings', *map(str, error.path)])}: {error.message}" for error in errors)
 
@@ -142,14 +160,17 @@ def _replacement_mistakes(model: str, facts: Mapping[str, Any], models: Mapping[
 
 
 def _provider(name: str, entry: Mapping[str, Any]) -> Provider:
-    limits = entry["input"]
+    taken, limits = entry["input"], entry.get("limits", {})
     return Provider(
         name=name,
         title=entry["title"],
         driver=entry["driver"],
         base_url=entry["base_url"].rstrip("/"),
         input=InputLimits(
-            mime_types=tuple(limits["mime_types"]), max_bytes=limits["max_bytes"], max_side_px=limits["max_side_px"]
+            mime_types=tuple(taken["mime_types"]), max_bytes=taken["max_bytes"], max_side_px=taken["max_side_px"]
+        ),
+        limits=CallLimits(
+            in_flight=limits.get("in_flight"), per_minute=limits.get("per_minute"), per_day=limits.get("per_day")
         ),
         default_model=entry["default_model"],
         models={model: _model(model, facts) for model, facts in entry["models"].items()},
@@ -157,7 +178,10 @@ def _provider(name: str, entry: Mapping[str, Any]) -> Provider:
             operation: Operation(
                 name=operation,
                 title=facts["title"],
+                enabled=facts.get("enabled", True),
                 media_roles=tuple(facts["media_roles"]),
+                requires_public_media=facts.get("requires_public_media", False),
+                options=facts.get("options", {}),
                 settings_schema=facts["settings_schema"],
             )
             for operation, facts in entry["operations"].items()

@@ -3,7 +3,7 @@
 A driver is a module with one or two functions:
 
     async def submit(call: Call, http: ClientSession) -> Image | Accepted
-    async def poll(call: Call, reference: str, http: ClientSession) -> Image | Pending
+    async def poll(exchange: Exchange, reference: str, http: ClientSession) -> Image | Pending
 
 the second one only where the provider has a queue of its own.
 
@@ -22,21 +22,33 @@ from photochanger.providers import Model
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
-    """One call of a provider."""
+class Exchange:
+    """What any exchange with a provider needs."""
 
     job_id: str
     operation: str
     settings: Mapping[str, Any]
     """The slot's settings, as its snapshot has them and the operation's schema allows them."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The operation's options in providers.json: what the provider calls it."""
     model: Model
     """Never a retired one: the caller has already put in its replacement."""
-    photo: PreparedPicture
     base_url: str
     """Without a slash at its end."""
     key: str | None = field(repr=False)
     deadline: float
     """By the event loop's clock (`loop.time()`), in seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Exchange):
+    """One call that is to change a photo."""
+
+    photo: PreparedPicture
+    templates: Mapping[str, PreparedPicture] = field(default_factory=dict)
+    """The slot's template pictures by role (`style`, `face`, …), prepared like the photo."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """For providers that fetch their inputs: a public link to each picture, by role; `photo` is the photo's."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from photochanger.jobs import Job
 from photochanger.providers import Model, Provider
 from runner import keeping
 from runner.attempts import repeat_after_seconds
-from runner.driver import FAILURE_OF, Accepted, Call, Image, Outcome, Pending, ProviderFailed, Receipt
+from runner.driver import FAILURE_OF, Accepted, Call, Exchange, Image, Outcome, Pending, ProviderFailed, Receipt
 from runner.workshop import Workshop
 
 T = TypeVar("T")
@@ -81,6 +81,8 @@ class Step:
         snapshot = self._job.snapshot
         provider, _ = self._shop.providers.get(snapshot["provider"], snapshot["operation"])
         model = self._shop.models.current(provider, snapshot["settings"])
+        if self._job.reference is not None:
+            return await self._poll(provider, model, self._job.reference)
         try:
             photo = await self._prepared(provider)
         except PictureError as error:
@@ -88,8 +90,6 @@ class Step:
         if self._shop.stopping.is_set():
             given_back = await self._write(lambda conn: jobs.release(conn, self._job, why="the runner stops"))
             return "released" if given_back else "lost"
-        if self._job.reference is not None:
-            return await self._poll(provider, model, photo, self._job.reference)
         return await self._submit(provider, model, photo)
 
     async def _prepared(self, provider: Provider) -> PreparedPicture:
@@ -104,14 +104,15 @@ class Step:
                 limits=provider.input,
             )
 
-    def _call(self, provider: Provider, model: Model, photo: PreparedPicture) -> Call:
+    def _exchange(self, provider: Provider, model: Model) -> Exchange:
         settings = self._shop.settings
-        return Call(
+        operation = provider.operations[self._job.snapshot["operation"]]
+        return Exchange(
             job_id=self._job.job_id,
-            operation=self._job.snapshot["operation"],
+            operation=operation.name,
+            options=operation.options,
             settings=self._job.snapshot["settings"],
             model=model,
-            photo=photo,
             base_url=settings.provider_base_url(provider.name) or provider.base_url,
             key=settings.provider_key(provider.name),
             deadline=self._deadline - KEEPING_SECONDS,
@@ -127,7 +128,8 @@ class Step:
             return "lost"
         self._facts.update(attempt=number, model=model.name)
         try:
-            answer = await self._answered(driver.submit(self._call(provider, model, photo), self._shop.http))
+            call = Call(**vars(self._exchange(provider, model)), photo=photo)
+            answer = await self._answered(driver.submit(call, self._shop.http))
             if isinstance(answer, Accepted):
                 # Nothing comes before this: without the reference the picture would be bought twice. The attempt
                 # stays open until its picture is there.
@@ -146,11 +148,12 @@ class Step:
             return None
         return self._shop.models.note_gone(provider, model)
 
-    async def _poll(self, provider: Provider, model: Model, photo: PreparedPicture, reference: str) -> str:
+    async def _poll(self, provider: Provider, model: Model, reference: str) -> str:
         """Ask the provider's own queue once. What cannot be asked now is asked later: it is bought already."""
         driver = self._shop.drivers[provider.name]
         try:
-            answer = await self._answered(driver.poll(self._call(provider, model, photo), reference, self._shop.http))
+            exchange = self._exchange(provider, model)
+            answer = await self._answered(driver.poll(exchange, reference, self._shop.http))
             if isinstance(answer, Pending):
                 return await self._park(reference, answer.poll_after_seconds)
             return await self._finish(self._job.attempt, answer)
