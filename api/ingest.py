@@ -186,4 +186,9 @@ def _answer(request: Request, here: Services, state: JobState, admission: Admiss
         return result_response(here.media, state, headers=headers)
     here.media.discard(f"ingest/{state.job_id}")
     assert state.failure_reason is not None
-    raise Refusal(Failure.of(state.failure_reason), state.failure_details, job_id=state.job_id)
+    raise Refusal(
+        Failure.of(state.failure_reason),
+        state.failure_details,
+        job_id=state.job_id,
+        retry_after_seconds=state.retry_after_seconds,
+    )

@@ -26,6 +26,7 @@ class JobState:
     finished_at: datetime | None
     failure_reason: str | None
     failure_details: str | None
+    retry_after_seconds: int | None
     result_path: str | None
     preview_path: str | None
     result_mime: str | None

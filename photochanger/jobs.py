@@ -9,13 +9,10 @@ row count is the mutex, and no transaction is needed around it. A claim is known
 runner that was frozen, and whose job was taken back meanwhile, can no longer finish, fail or park it ("zombie").
 PostgreSQL's clock is the only clock.
 
-The statements are built once, when the module is imported: building one costs more than running it. A status stands in
-them as a literal, because a prepared statement finds a partial index only by a literal.
+The statements are built once, when the module is imported: building one costs more than running it.
 """
 
-import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +21,6 @@ from sqlalchemy import (
     Integer,
     Interval,
     LargeBinary,
-    Select,
     Text,
     Update,
     and_,
@@ -34,75 +30,24 @@ from sqlalchemy import (
     insert,
     literal_column,
     null,
-    or_,
     select,
-    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
+from photochanger.claims import claim as claim
+from photochanger.claims import claim_within_limits as claim_within_limits
 from photochanger.errors import Failure
-from photochanger.tables import HexId, job, job_input, processing_log
-
-
-class Status(enum.StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    DONE = "done"
-    FAILED = "failed"
-    TIMEOUT = "timeout"
-
-
-OPEN = (Status.QUEUED, Status.RUNNING, Status.WAITING)
-FINAL = (Status.DONE, Status.FAILED, Status.TIMEOUT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A claimed job: what its runner needs, and what proves that the claim is still its own."""
-
-    job_id: str
-    source: str
-    slot_id: str
-    provider: str
-    runner: str
-    claim_number: int
-    attempt: int
-    """How many attempts (calls of a provider) were begun so far."""
-    max_attempts: int
-    reference: str | None
-    """The provider's own name for it, once the provider has accepted it: then it is polled, not submitted."""
-    seconds_left: float
-    """Until its deadline, at the moment of the claim."""
-    snapshot: Mapping[str, Any]
-    photo_path: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """A changed picture that is safely on disk. Paths are relative to MEDIA_ROOT."""
-
-    path: str
-    preview_path: str
-    mime: str
-    size_bytes: int
-    sha256: bytes
-
-
-def status_is(*statuses: Status) -> ColumnElement[bool]:
-    """The condition that a job has one of these, with the values as literals in the SQL."""
-    if len(statuses) == 1:
-        return job.c.status == _literal(statuses[0])
-    return job.c.status.in_([_literal(status) for status in statuses])
-
-
-def _literal(status: Status) -> ColumnElement[str]:
-    return literal_column(f"'{status.value}'", Text)
+from photochanger.job import FINAL as FINAL
+from photochanger.job import OPEN as OPEN
+from photochanger.job import Job as Job
+from photochanger.job import Result as Result
+from photochanger.job import Status as Status
+from photochanger.job import literal
+from photochanger.job import status_is as status_is
+from photochanger.tables import HexId, job, processing_log
 
 
 def _seconds(name: str) -> ColumnElement[Any]:
@@ -147,77 +92,24 @@ async def _moved(
     return (await conn.execute(statement, parameters, execution_options={"preserve_rowcount": True})).rowcount
 
 
-def _claim() -> Select[Any]:
-    polled = job.c.provider_job_reference.is_not(None)
-    worth_it = or_(job.c.start_by > func.now(), and_(polled, job.c.expires_at > func.now()))
-    places = bindparam("places", type_=Integer)
-    due = (
-        select(job.c.job_id)
-        .where(status_is(Status.WAITING), job.c.run_after <= func.now(), worth_it)
-        .order_by(job.c.run_after)
-        .limit(places)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    queued = (
-        select(job.c.job_id)
-        .where(status_is(Status.QUEUED), worth_it)
-        .order_by(job.c.priority.desc(), job.c.expires_at)
-        .limit(places - select(func.count()).select_from(due).scalar_subquery())
-        .with_for_update(skip_locked=True)
-        .cte("queued")
-    )
-    chosen = union_all(select(due.c.job_id), select(queued.c.job_id)).subquery("chosen")
-    claimed = (
-        update(job)
-        .where(job.c.job_id == chosen.c.job_id)
-        .values(
-            status=_literal(Status.RUNNING),
-            runner=bindparam("claiming_runner", type_=Text),
-            claim_number=job.c.claim_number + 1,
-            lease_until=job.c.expires_at,
-        )
-        .returning(job)
-        .cte("claimed")
-    )
-    line = select(claimed.c.job_id, literal_column("'claimed'"), claimed.c.runner)
-    logged = insert(processing_log).from_select(["job_id", "event", "runner"], line).cte("logged")
-    columns = [claimed.c[name] for name in Job.__dataclass_fields__ if name in claimed.c]
-    return (
-        select(
-            *columns,
-            claimed.c.provider_job_reference.label("reference"),
-            func.extract("epoch", claimed.c.expires_at - func.clock_timestamp()).label("seconds_left"),
-            job_input.c.snapshot,
-            job_input.c.photo_path,
-        )
-        .join_from(claimed, job_input, claimed.c.job_id == job_input.c.job_id)
-        .add_cte(logged)
-    )
-
-
-_CLAIM = _claim()
-
-
-async def claim(conn: AsyncConnection, *, runner: str, places: int) -> list[Job]:
-    """Take up to `places` jobs that can still be answered in time, skipping what others hold.
-
-    Those that wait at their provider and are due come first (a poll is short), then the queue by priority and deadline.
-    """
-    rows = await conn.execute(_CLAIM, {"claiming_runner": runner, "places": places})
-    return [Job(**{**row._mapping, "seconds_left": float(row.seconds_left)}) for row in rows]  # noqa: SLF001
-
-
-_PARK = _logged(
+_PARKED: Mapping[str, Any] = {
+    "status": literal(Status.WAITING),
+    "provider_job_reference": bindparam("reference", type_=Text),
+    "run_after": func.clock_timestamp() + _seconds("after_seconds"),
+    **NO_RUNNER,
+}
+_PARK = _logged(update(job).where(HELD_BY_CLAIM).values(**_PARKED), event="parked")
+_PARK_FOR_FALLBACK = _logged(
     update(job)
-    .where(HELD_BY_CLAIM)
+    .where(HELD_BY_CLAIM, job.c.on_fallback.is_(False))
     .values(
-        status=_literal(Status.WAITING),
-        provider_job_reference=bindparam("reference", type_=Text),
-        run_after=func.clock_timestamp() + _seconds("after_seconds"),
-        **NO_RUNNER,
+        on_fallback=literal_column("true"),
+        provider=bindparam("to_provider", type_=Text),
+        max_attempts=job.c.attempt + bindparam("its_attempts", type_=Integer),
+        start_by=job.c.expires_at - _seconds("least_seconds"),
+        **_PARKED,
     ),
-    event="parked",
+    event="fell_back",
 )
 
 
@@ -228,6 +120,19 @@ async def park(conn: AsyncConnection, claimed: Job, *, reference: str | None, af
     """
     values = {"reference": reference, "after_seconds": after_seconds}
     return await _moved(conn, _PARK, log=values, **values, **held(claimed)) == 1
+
+
+async def park_for_fallback(
+    conn: AsyncConnection, claimed: Job, *, provider: str, attempts: int, least_seconds: float
+) -> bool:
+    """Hand it to the slot's fallback provider, at once, with so many attempts. A job falls back once.
+
+    `least_seconds`: the shortest time the fallback needs; with less than that left it is not started.
+    """
+    log = {"provider": provider}
+    values = {"to_provider": provider, "its_attempts": attempts, "least_seconds": least_seconds}
+    values |= {"reference": None, "after_seconds": 0.0}
+    return await _moved(conn, _PARK_FOR_FALLBACK, log=log, **values, **held(claimed)) == 1
 
 
 _HOLD = select(job.c.job_id).where(HELD_BY_CLAIM, job.c.expires_at > func.clock_timestamp()).with_for_update()
@@ -245,7 +150,7 @@ _FINISH = _logged(
     update(job)
     .where(HELD_BY_CLAIM, job.c.expires_at > func.clock_timestamp())
     .values(
-        status=_literal(Status.DONE),
+        status=literal(Status.DONE),
         finished_at=func.clock_timestamp(),
         result_path=bindparam("path", type_=Text),
         preview_path=bindparam("preview_path", type_=Text),
@@ -268,24 +173,27 @@ _FAIL = _logged(
     update(job)
     .where(HELD_BY_CLAIM)
     .values(
-        status=_literal(Status.FAILED),
+        status=literal(Status.FAILED),
         finished_at=func.clock_timestamp(),
         failure_reason=bindparam("reason", type_=Text),
         failure_details=bindparam("public_details", type_=Text),
+        retry_after_seconds=bindparam("retry_after", type_=Integer),
         **NO_RUNNER,
     ),
     event="failed",
 )
 
 
-async def fail(conn: AsyncConnection, claimed: Job, *, failure: Failure, details: str) -> bool:
+async def fail(
+    conn: AsyncConnection, claimed: Job, *, failure: Failure, details: str, retry_after_seconds: int | None = None
+) -> bool:
     """Give it up. `details` is public and cut at 1,000 characters."""
-    log = {"failure_reason": failure.code}
-    return await _moved(conn, _FAIL, log=log, reason=failure.code, public_details=details[:1000], **held(claimed)) == 1
+    values = {"reason": failure.code, "public_details": details[:1000], "retry_after": retry_after_seconds}
+    return await _moved(conn, _FAIL, log={"failure_reason": failure.code}, **values, **held(claimed)) == 1
 
 
 _RELEASE = _logged(
-    update(job).where(HELD_BY_CLAIM).values(status=_literal(Status.QUEUED), **NO_RUNNER), event="released"
+    update(job).where(HELD_BY_CLAIM).values(status=literal(Status.QUEUED), **NO_RUNNER), event="released"
 )
 
 
@@ -300,7 +208,7 @@ def _expire(which: ColumnElement[bool]) -> Insert:
         update(job)
         .where(which, status_is(*OPEN))
         .values(
-            status=_literal(Status.TIMEOUT),
+            status=literal(Status.TIMEOUT),
             finished_at=func.clock_timestamp(),
             failure_reason=literal_column(f"'{timeout.code}'"),
             failure_details=literal_column(f"'{timeout.sentence}'"),

@@ -59,6 +59,7 @@ def _lost() -> Any:
             job.c.attempt,
             job.c.max_attempts,
             job.c.provider_job_reference,
+            job.c.on_fallback,
             job_input.c.snapshot,
             job_input.c.photo_path,
             called.label("called"),
@@ -82,6 +83,7 @@ async def _take_back(conn: AsyncConnection, row: Any) -> None:
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         reference=row.provider_job_reference,
+        on_fallback=row.on_fallback,
         seconds_left=0.0,
         snapshot=row.snapshot,
         photo_path=row.photo_path,
@@ -91,7 +93,7 @@ async def _take_back(conn: AsyncConnection, row: Any) -> None:
         return
     reason = "the runner stopped in the middle of the call"
     await attempts.end_open(conn, held.job_id, AttemptEnd(outcome="interrupted", reason=reason))
-    may_repeat = bool(held.snapshot["settings"].get("repeat_interrupted", False))
+    may_repeat = bool(held.plan["settings"].get("repeat_interrupted", False))
     if may_repeat and held.attempt < held.max_attempts:
         await jobs.release(conn, held, why="its runner's lease ran out; the slot allows to repeat the call")
     else:

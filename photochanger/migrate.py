@@ -1,5 +1,7 @@
 """The schema: yoyo applies `migrations/`, and every process refuses to start on another version of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -9,6 +11,8 @@ from yoyo.backends.base import DatabaseBackend
 from photochanger.errors import ConfigurationError
 from photochanger.resources import folder
 
+LOCK = 41_004
+
 
 def migration_files() -> list[Path]:
     """The migrations in their order, without the rollbacks."""
@@ -17,25 +21,17 @@ def migration_files() -> list[Path]:
 
 def migrate(url: str) -> list[str]:
     """Bring the database to this release's schema; the ids that were applied. Processes wait for each other."""
-    backend = _backend(url)
-    try:
-        with backend.lock():
-            missing = backend.to_apply(read_migrations(str(folder("migrations"))))
-            names = [migration.id for migration in missing]
-            backend.apply_migrations(missing)
-            return names
-    finally:
-        backend.connection.close()
+    with _locked(url) as backend:
+        missing = backend.to_apply(read_migrations(str(folder("migrations"))))
+        names = [migration.id for migration in missing]
+        backend.apply_migrations(missing)
+        return names
 
 
 def rollback_all(url: str) -> None:
     """Take every migration back, the newest first. All rows go."""
-    backend = _backend(url)
-    try:
-        with backend.lock():
-            backend.rollback_migrations(backend.to_rollback(read_migrations(str(folder("migrations")))))
-    finally:
-        backend.connection.close()
+    with _locked(url) as backend:
+        backend.rollback_migrations(backend.to_rollback(read_migrations(str(folder("migrations")))))
 
 
 def check_schema(url: str) -> None:
@@ -54,7 +50,13 @@ def check_schema(url: str) -> None:
         )
 
 
-def _backend(url: str) -> DatabaseBackend:
-    scheme, _, rest = url.partition("://")
-    del scheme
-    return get_backend(f"postgresql+psycopg://{rest}")
+@contextmanager
+def _locked(url: str) -> Iterator[DatabaseBackend]:
+    """yoyo, alone. Its own lock is a row that a killed migration leaves behind; ours ends with its connection."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        backend = get_backend(f"postgresql+psycopg://{url.partition('://')[2]}")
+        try:
+            yield backend
+        finally:
+            backend.connection.close()

@@ -65,6 +65,8 @@ class CallLimits:
     in_flight: int | None
     per_minute: int | None
     per_day: int | None
+    day_zone: str
+    """The time zone in which the provider's day turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +172,10 @@ def _provider(name: str, entry: Mapping[str, Any]) -> Provider:
             mime_types=tuple(taken["mime_types"]), max_bytes=taken["max_bytes"], max_side_px=taken["max_side_px"]
         ),
         limits=CallLimits(
-            in_flight=limits.get("in_flight"), per_minute=limits.get("per_minute"), per_day=limits.get("per_day")
+            in_flight=limits.get("in_flight"),
+            per_minute=limits.get("per_minute"),
+            per_day=limits.get("per_day"),
+            day_zone=limits.get("day_zone", "UTC"),
         ),
         default_model=entry["default_model"],
         models={model: _model(model, facts) for model, facts in entry["models"].items()},

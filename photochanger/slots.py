@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger.tables import slot
+from photochanger.tables import slot, slot_template
 
 SLOT_ID = re.compile(r"slot-0(0[1-9]|1[0-5])")
 
@@ -28,7 +29,11 @@ class Slot:
     """None: the global one."""
     ingest_password_hash: str | None
     """None: the global one."""
+    fallback: Mapping[str, Any] | None
+    """Provider, operation and settings for the time that is left when the slot's own provider fails."""
     version: int
+    template_media: Mapping[str, str]
+    """Media object ids by role."""
 
     @property
     def size_limit_bytes(self) -> int:
@@ -43,10 +48,22 @@ class Slot:
             "provider": self.provider,
             "operation": self.operation,
             "settings": dict(self.settings),
+            "fallback": self.fallback,
+            "template_media": dict(self.template_media),
         }
 
 
-COLUMNS = [slot.c[name] for name in Slot.__dataclass_fields__]
+_TEMPLATES = (
+    select(
+        func.jsonb_object_agg(slot_template.c.role, func.encode(func.uuid_send(slot_template.c.media_object_id), "hex"))
+    )
+    .where(slot_template.c.slot_id == slot.c.slot_id)
+    .scalar_subquery()
+)
+COLUMNS = [
+    *(slot.c[name] for name in Slot.__dataclass_fields__ if name in slot.c),
+    func.coalesce(_TEMPLATES, cast({}, JSONB)).label("template_media"),
+]
 
 
 async def get(conn: AsyncConnection, slot_id: str) -> Slot | None:

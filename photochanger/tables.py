@@ -46,6 +46,7 @@ slot = Table(
     Column("version", Integer, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
     Column("updated_by", Text, nullable=False),
+    Column("fallback", JSONB),
 )
 
 app_settings = Table(
@@ -86,6 +87,8 @@ job = Table(
     Column("result_bytes", Integer),
     Column("result_sha256", LargeBinary),
     Column("result_expires_at", MOMENT),
+    Column("on_fallback", Boolean, nullable=False),
+    Column("retry_after_seconds", SmallInteger),
 )
 
 job_input = Table(
@@ -140,6 +143,25 @@ runner = Table(
     Column("pid", Integer, nullable=False),
     Column("started_at", MOMENT, nullable=False),
     Column("lease_until", MOMENT, nullable=False),
+)
+
+slot_template = Table(
+    "slot_template",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("media_object_id", HexId, nullable=False),
+)
+
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("failures_in_row", Integer, nullable=False),
+    Column("open_until", MOMENT),
+    Column("probe_until", MOMENT),
+    Column("changed_at", MOMENT, nullable=False),
 )
 
 media_object = Table(
