@@ -13,6 +13,7 @@ from api.health import healthz, livez
 from api.ingest import ingest
 from api.jobs import job
 from api.passwords import IngestPasswords
+from api.provider_media import provider_media_file
 from api.public import preview, result
 from api.refusals import HANDLERS
 from api.request_log import RequestLog
@@ -29,6 +30,7 @@ ROUTES = [
     Route("/api/jobs/{job_id}", job, methods=["GET"]),
     Route("/public/results/{job_id}", result, methods=["GET"]),
     Route("/public/results/{job_id}/preview", preview, methods=["GET"]),
+    Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
     Route("/api/openapi.json", openapi, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/healthz", healthz, methods=["GET"]),

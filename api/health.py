@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.state import Services, services
+from photochanger import breaker
 from photochanger.db import UNAVAILABLE
 from photochanger.errors import Refusal
 from photochanger.tables import runner
@@ -25,17 +26,16 @@ async def livez(_request: Request) -> JSONResponse:
 
 
 async def healthz(request: Request) -> JSONResponse:
-    """`ok`; `degraded` (200) when photos are taken in but nobody changes them; `failed` (503) when none can be.
+    """`ok`; `degraded` (200): no runner lives, or a provider's circuit is open; `failed` (503): no photo gets in.
 
     Answers within a quarter of a second, whatever is wrong.
     """
     here = services(request)
-    database, folders, runners = await asyncio.gather(
-        _within(_database(here)), _within(_folders(here)), _within(_runners(here))
-    )
-    checks = {"database": database, "folders": folders, "runners": runners}
-    failed = "failed" in (database, folders)
-    status = "failed" if failed else "ok" if runners == "ok" else "degraded"
+    names = ("database", "folders", "runners", "providers")
+    probes = (_database(here), _folders(here), _runners(here), _providers(here))
+    checks = dict(zip(names, await asyncio.gather(*map(_within, probes)), strict=True))
+    failed = "failed" in (checks["database"], checks["folders"])
+    status = "failed" if failed else "degraded" if "failed" in checks.values() else "ok"
     return JSONResponse(
         {"status": status, "checks": checks}, 503 if failed else 200, headers={"Cache-Control": "no-store"}
     )
@@ -64,3 +64,11 @@ async def _runners(here: Services) -> bool:
     alive = select(func.count()).where(runner.c.lease_until > func.now())
     async with here.db.at_once() as conn:
         return int((await conn.execute(alive)).scalar_one()) > 0
+
+
+async def _providers(here: Services) -> bool:
+    async with here.db.at_once() as conn:
+        open_now = await breaker.open_circuits(conn)
+    for circuit in open_now:
+        log.warning("circuit_open", provider=circuit.provider, model=circuit.model, failures=circuit.failures_in_row)
+    return not open_now

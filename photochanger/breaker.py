@@ -35,10 +35,14 @@ OPEN_SECONDS = 10.0
 PROBE_SECONDS = 65.0
 """Longer than the longest deadline: a probe whose runner died does not keep the circuit open for ever."""
 
+
+def _seconds(seconds: float) -> ColumnElement[timedelta]:
+    return literal_column(f"interval '{seconds} seconds'", Interval)
+
+
 _THIS = and_(
     breaker.c.provider == bindparam("of_provider", type_=Text), breaker.c.model == bindparam("of_model", type_=Text)
 )
-_SECOND: ColumnElement[timedelta] = literal_column("interval '1 second'", Interval)
 _OPEN = select(
     (breaker.c.failures_in_row >= FAILURES_TO_OPEN).label("tripped"),
     cast(func.extract("epoch", func.greatest(breaker.c.open_until, breaker.c.probe_until) - func.now()), Float).label(
@@ -52,7 +56,7 @@ _PROBE = (
         breaker.c.open_until <= func.now(),
         or_(breaker.c.probe_until.is_(None), breaker.c.probe_until <= func.now()),
     )
-    .values(probe_until=func.now() + PROBE_SECONDS * _SECOND)
+    .values(probe_until=func.now() + _seconds(PROBE_SECONDS))
 )
 
 
@@ -75,7 +79,7 @@ _FAILED = _FAILED.on_conflict_do_update(
     set_={
         "failures_in_row": breaker.c.failures_in_row + 1,
         "open_until": case(
-            (breaker.c.failures_in_row + 1 >= FAILURES_TO_OPEN, func.now() + OPEN_SECONDS * _SECOND),
+            (breaker.c.failures_in_row + 1 >= FAILURES_TO_OPEN, func.now() + _seconds(OPEN_SECONDS)),
             else_=breaker.c.open_until,
         ),
         "probe_until": null(),

@@ -4,6 +4,8 @@
     work/<job_id>-<claim>…     what a runner is preparing or checking; gone when its step ends
     results/<job_id>.<ext>     changed pictures, until they expire
     previews/<job_id>.webp     beside them
+    provider/<media_id>.<ext>  what a provider fetches by a public link, until its job's deadline
+    templates/<media_id>.<ext> pictures that slots put beside the photo, until an administrator deletes them
 
 A file gets its final name by a rename, when it is complete and on disk, and only then its row. Names are our own, never
 a client's; nothing is opened through a link.
@@ -20,8 +22,10 @@ from pathlib import Path
 
 from photochanger.errors import Failure, Refusal
 
-FOLDERS = ("ingest", "work", "work/previews", "results", "previews")
-RELATIVE = re.compile(r"(ingest/[0-9a-f]{32}|results/[0-9a-f]{32}\.(jpg|png|webp)|previews/[0-9a-f]{32}\.webp)")
+FOLDERS = ("ingest", "work", "work/previews", "results", "previews", "provider", "templates")
+RELATIVE = re.compile(
+    r"(ingest/[0-9a-f]{32}|(results|provider|templates)/[0-9a-f]{32}\.(jpg|png|webp)|previews/[0-9a-f]{32}\.webp)"
+)
 FILE_MODE = 0o640
 LEAST_FREE_BYTES = 500_000_000
 LEAST_FREE_SHARE = 0.05
@@ -72,6 +76,13 @@ class Media:
         except OSError as error:
             raise storage_refusal(error) from error
         _sync_folder(target.parent)
+
+    def keep_also(self, finished: Path, relative: str) -> None:
+        """Give a file a second name, which lives on when the first one goes. Raises `Refusal` (`storage_full`)."""
+        try:
+            self.path_of(relative).hardlink_to(finished)
+        except OSError as error:
+            raise storage_refusal(error) from error
 
     def discard(self, *relatives: str | None) -> None:
         """Remove files; what is gone already is no error."""

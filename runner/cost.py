@@ -1,7 +1,7 @@
 """What a call cost, by the prices in providers.json.
 
-A model's `price` has `per_picture_usd` by size, and, where the provider tells them, `per_million_tokens_usd` for
-`input`, `output_text` and `output_image`. Counted tokens beat the price of a picture.
+A model's `price` has `per_picture_usd` by size (or quality: whatever the provider goes by), and, where the provider
+tells them, `per_million_tokens_usd` by the kinds of tokens it tells apart. Counted tokens beat the price of a picture.
 """
 
 from collections.abc import Mapping
@@ -32,3 +32,11 @@ def cost_usd(model: Model, usage: Mapping[str, int] | None, *, pictures: int, si
         picture_usd = pictures * (per_picture or 0.0)
     text_usd = (usage["prompt_tokens"] * rates.get("input", 0.0) + words * rates.get("output_text", 0.0)) / 1_000_000
     return float(round(text_usd + picture_usd, 6))
+
+
+def tokens_usd(model: Model, tokens: Mapping[str, int]) -> float | None:
+    """US dollars to a millionth for tokens of the kinds that the model's prices name; None where it has no such."""
+    rates = model.capabilities.get("price", {}).get("per_million_tokens_usd")
+    if rates is None:
+        return None
+    return float(round(sum(count * rates.get(kind, 0.0) for kind, count in tokens.items()) / 1_000_000, 6))

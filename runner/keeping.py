@@ -53,13 +53,27 @@ async def check(shop: Workshop, job: Job, image: Image, *, name: str) -> Checked
 
 
 async def record(conn: AsyncConnection, media: Media, job: Job, checked: Checked, *, number: int) -> bool:
-    """Files in their place, attempt closed, job done: in one transaction. False when the job is no longer ours."""
-    if not await jobs.hold(conn, job):
+    """Job done, attempt closed, files in their place: in one transaction. False when the job is no longer ours.
+
+    From the UPDATE on the row is locked until the commit: nobody else can end this job or put files in their place. If
+    anything fails before the commit, the files go again while the lock still holds.
+    """
+    if not await jobs.finish(conn, job, result=checked.result, ttl_hours=job.snapshot["result_ttl_hours"]):
         return False
-    await asyncio.to_thread(media.keep, checked.preview, checked.result.preview_path)
-    await asyncio.to_thread(media.keep, checked.picture, checked.result.path)
     await attempts.end(conn, job.job_id, number, AttemptEnd(outcome=Outcome.OK.value, **vars(checked.receipt)))
-    return await jobs.finish(conn, job, result=checked.result, ttl_hours=job.snapshot["result_ttl_hours"])
+    placing = asyncio.create_task(asyncio.to_thread(_place, media, checked))
+    try:
+        await asyncio.shield(placing)
+    except BaseException:
+        await asyncio.wait({placing})  # a thread cannot be cut off: what it still puts in place would stay
+        media.discard(checked.result.path, checked.result.preview_path)
+        raise
+    return True
+
+
+def _place(media: Media, checked: Checked) -> None:
+    media.keep(checked.preview, checked.result.preview_path)
+    media.keep(checked.picture, checked.result.path)
 
 
 def _write_file(path: Path, data: bytes) -> None:

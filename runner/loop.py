@@ -14,6 +14,7 @@ import structlog
 
 from photochanger import jobs, leases
 from photochanger.db import UNAVAILABLE
+from photochanger.job import Job
 from photochanger.process import sleep_unless
 from runner.step import Step
 from runner.workshop import Workshop
@@ -35,6 +36,7 @@ class Runner:
         self._steps: set[asyncio.Task[None]] = set()
         self._host = socket.gethostname()
         self._last_beat = -math.inf
+        self._in_flight = {provider.name: provider.limits.in_flight for provider in workshop.providers.by_name.values()}
         self.name = f"{self._host}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def run(self) -> None:
@@ -59,8 +61,7 @@ class Runner:
         if places == 0 or asyncio.get_running_loop().time() - self._last_beat > leases.LEASE_SECONDS / 2:
             return False  # without a fresh lease others would take back at once what is claimed now
         try:
-            async with self._shop.db.at_once() as conn:
-                claimed = await jobs.claim(conn, runner=self.name, places=places)
+            claimed = await self._claimed(places)
         except UNAVAILABLE as error:
             log.warning("claim_failed", error=type(error).__name__)
             await sleep_unless(self._shop.stopping, seconds=DATABASE_PAUSE_SECONDS)
@@ -70,6 +71,13 @@ class Runner:
             self._steps.add(step)
             step.add_done_callback(self._steps.discard)
         return bool(claimed)
+
+    async def _claimed(self, places: int) -> list[Job]:
+        if any(self._in_flight.values()):
+            async with self._shop.db.begin() as conn:
+                return await jobs.claim_within_limits(conn, runner=self.name, places=places, in_flight=self._in_flight)
+        async with self._shop.db.at_once() as conn:
+            return await jobs.claim(conn, runner=self.name, places=places)
 
     async def _beat(self) -> None:
         """Renew the lease, and take back what dead runners held.

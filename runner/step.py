@@ -1,15 +1,16 @@
 """One claim's short step: prepare the photo, have it changed or ask for it, check what came back, keep it.
 
-    claimed ─ prepare ─ begin attempt ─ driver.submit ─┬─ Accepted ── park (asked again later)
-                └ or: driver.poll ─────────────────────┼─ Pending ─── park
-                                                       ├─ Image ───── check ─ hold row ─ files in place ─ finish
-                                                       └─ failed ──── park (tried again later) or fail
+    claimed ─┬─ prepare ─ gate ─ driver.submit ─┬─ Accepted ── park (asked again later)
+             └─ has a reference: driver.poll ───┼─ Pending ─── park
+                                                ├─ Image ───── check ─ finish, files in place, commit
+                                                └─ failed ──── park (tried again later), fall back, or fail
 
 The attempt's row is written before the call, because from then on it may have been paid for. What the provider has
 answered is written down even if the database is away for a while: until the job's deadline it is tried again.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,16 +18,18 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import attempts, jobs
+from photochanger import attempts, breaker, jobs, usual_time
 from photochanger.attempts import AttemptEnd
 from photochanger.db import UNAVAILABLE
 from photochanger.errors import Failure, PictureError, Refusal
-from photochanger.images import PreparedPicture
-from photochanger.jobs import Job
-from photochanger.providers import Model, Provider
-from runner import keeping
+from photochanger.job import Job
+from photochanger.providers import Model, Operation, Provider
+from runner import gate, inputs, keeping
 from runner.attempts import repeat_after_seconds
-from runner.driver import FAILURE_OF, Accepted, Call, Exchange, Image, Outcome, Pending, ProviderFailed, Receipt
+from runner.driver import FAILURE_OF, Accepted, Call, Exchange, Image, Outcome, Pending, ProviderFailed
+from runner.fallback import fallback_for
+from runner.gate import NotYet
+from runner.inputs import Inputs
 from runner.workshop import Workshop
 
 T = TypeVar("T")
@@ -78,89 +81,89 @@ class Step:
         )
 
     async def _work(self) -> str:
-        snapshot = self._job.snapshot
-        provider, _ = self._shop.providers.get(snapshot["provider"], snapshot["operation"])
-        model = self._shop.models.current(provider, snapshot["settings"])
+        plan = self._job.plan
+        provider, operation = self._shop.providers.get(plan["provider"], plan["operation"])
+        model = self._shop.models.current(provider, plan["settings"])
         if self._job.reference is not None:
-            return await self._poll(provider, model, self._job.reference)
+            return await self._poll(provider, operation, model, self._job.reference)
         try:
-            photo = await self._prepared(provider)
+            with self._timed("prepare_seconds"):
+                prepared = await inputs.prepare(self._shop, self._job, provider, operation, name=self._name)
         except PictureError as error:
             return await self._give_up(Failure.INVALID_IMAGE, str(error))
         if self._shop.stopping.is_set():
             given_back = await self._write(lambda conn: jobs.release(conn, self._job, why="the runner stops"))
             return "released" if given_back else "lost"
-        return await self._submit(provider, model, photo)
+        return await self._submit(provider, operation, model, prepared)
 
-    async def _prepared(self, provider: Provider) -> PreparedPicture:
-        media = self._shop.media
-        if media.regular_file(self._job.photo_path) is None:
-            raise Refusal(Failure.MEDIA_LOST, "The photo's file is missing.")
-        with self._timed("prepare_seconds"):
-            return await self._shop.pictures.prepare(
-                media.path_of(self._job.photo_path),
-                media.folder("work"),
-                name=f"{self._name}-photo",
-                limits=provider.input,
-            )
-
-    def _exchange(self, provider: Provider, model: Model) -> Exchange:
+    def _exchange(self, provider: Provider, operation: Operation, model: Model) -> Exchange:
         settings = self._shop.settings
-        operation = provider.operations[self._job.snapshot["operation"]]
         return Exchange(
             job_id=self._job.job_id,
             operation=operation.name,
             options=operation.options,
-            settings=self._job.snapshot["settings"],
+            settings=self._job.plan["settings"],
             model=model,
             base_url=settings.provider_base_url(provider.name) or provider.base_url,
             key=settings.provider_key(provider.name),
             deadline=self._deadline - KEEPING_SECONDS,
         )
 
-    async def _submit(self, provider: Provider, model: Model, photo: PreparedPicture, *, granted: bool = False) -> str:
+    async def _submit(
+        self, provider: Provider, operation: Operation, model: Model, prepared: Inputs, *, granted: bool = False
+    ) -> str:
         """One attempt: one call of the provider, and one more when it says that the model is gone."""
         job, driver = self._job, self._shop.drivers[provider.name]
-        number = await self._write(
-            lambda conn: attempts.begin(conn, job, provider=provider.name, model=model.name, granted=granted)
-        )
-        if number is None:
-            return "lost"
-        self._facts.update(attempt=number, model=model.name)
+        number: int | None = None
         try:
-            call = Call(**vars(self._exchange(provider, model)), photo=photo)
+            begun = await self._write(
+                lambda conn: gate.begin(conn, job, provider=provider, model=model, granted=granted)
+            )
+            if isinstance(begun, NotYet):
+                return await self._wait_for_the_minute(begun, model)
+            number = begun
+            self._facts.update(attempt=number, model=model.name)
+            call = Call(**vars(self._exchange(provider, operation, model)), **vars(prepared))
             answer = await self._answered(driver.submit(call, self._shop.http))
             if isinstance(answer, Accepted):
                 # Nothing comes before this: without the reference the picture would be bought twice. The attempt
                 # stays open until its picture is there.
                 return await self._park(answer.reference, answer.poll_after_seconds)
-            return await self._finish(number, answer)
+            return await self._finish(number, answer, provider, model)
+        except gate.NotOursError:
+            return "lost"
         except ProviderFailed as failed:
             replacement = self._replacement(provider, model, failed)
-            if replacement is None:
-                return await self._failed(number, failed, model)
-            ended = _end(failed.outcome, failed.receipt, failed.reason)
-            await self._write(lambda conn: attempts.end(conn, job.job_id, number, ended))
-        return await self._submit(provider, replacement, photo, granted=True)
+            if replacement is None or number is None:
+                return await self._failed(number, failed, provider, model)
+            ended, closed = _end(failed), number
+            await self._write(lambda conn: attempts.end(conn, job.job_id, closed, ended))
+        return await self._submit(provider, operation, replacement, prepared, granted=True)
 
     def _replacement(self, provider: Provider, model: Model, failed: ProviderFailed) -> Model | None:
         if failed.outcome is not Outcome.MODEL_RETIRED:
             return None
         return self._shop.models.note_gone(provider, model)
 
-    async def _poll(self, provider: Provider, model: Model, reference: str) -> str:
+    async def _wait_for_the_minute(self, not_yet: NotYet, model: Model) -> str:
+        """The provider's requests per minute are used up: other jobs may pass while this one waits its turn."""
+        if not_yet.wait_seconds + model.least_seconds > self._deadline - self._loop.time():
+            raise ProviderFailed(Outcome.RATE_LIMITED, "its turn would come too late")
+        return await self._park(None, not_yet.wait_seconds)
+
+    async def _poll(self, provider: Provider, operation: Operation, model: Model, reference: str) -> str:
         """Ask the provider's own queue once. What cannot be asked now is asked later: it is bought already."""
         driver = self._shop.drivers[provider.name]
         try:
-            exchange = self._exchange(provider, model)
+            exchange = self._exchange(provider, operation, model)
             answer = await self._answered(driver.poll(exchange, reference, self._shop.http))
             if isinstance(answer, Pending):
                 return await self._park(reference, answer.poll_after_seconds)
-            return await self._finish(self._job.attempt, answer)
+            return await self._finish(self._job.attempt, answer, provider, model)
         except ProviderFailed as failed:
             if failed.repeatable:
                 return await self._park(reference, failed.retry_after_seconds or POLL_AGAIN_SECONDS)
-            return await self._failed(self._job.attempt, failed, model)
+            return await self._failed(self._job.attempt, failed, provider, model)
 
     async def _answered(self, answering: Awaitable[T]) -> T:
         """The driver's answer, while there is still time to keep what it brings."""
@@ -177,39 +180,59 @@ class Step:
         )
         return "parked" if parked else "lost"
 
-    async def _finish(self, number: int, image: Image) -> str:
+    async def _finish(self, number: int, image: Image, provider: Provider, model: Model) -> str:
         with self._timed("check_seconds"):
             checked = await keeping.check(self._shop, self._job, image, name=self._name)
-        kept = await self._write(lambda conn: keeping.record(conn, self._shop.media, self._job, checked, number=number))
-        return "done" if kept else "lost"
-
-    async def _failed(self, number: int, failed: ProviderFailed, model: Model) -> str:
-        """Write the attempt down, then try again later or give up."""
-        seconds_left = self._deadline - self._loop.time()
-        again = repeat_after_seconds(
-            failed,
-            attempt=number,
-            max_attempts=self._job.max_attempts,
-            usual_seconds=model.usual_seconds,
-            seconds_left=seconds_left,
-            may_pay_twice=self._job.snapshot["settings"].get("repeat_interrupted", False),
-        )
-        self._facts.update(outcome=failed.outcome.value, reason=failed.reason, again_after_seconds=again)
 
         async def record(conn: AsyncConnection) -> bool:
-            await attempts.end(conn, self._job.job_id, number, _end(failed.outcome, failed.receipt, failed.reason))
-            if failed.outcome is Outcome.TIMEOUT:
-                return True  # the request that waits for it closes the job, at its deadline
-            if again is not None:
-                return await jobs.park(conn, self._job, reference=None, after_seconds=again)
-            failure = FAILURE_OF[failed.outcome]
-            return await jobs.fail(conn, self._job, failure=failure, details=failure.sentence)
+            kept = await keeping.record(conn, self._shop.media, self._job, checked, number=number)
+            if kept:
+                await breaker.note(conn, provider.name, model.name, answered=True)
+            return kept
 
-        if not await self._write(record):
-            return "lost"
-        if failed.outcome is Outcome.TIMEOUT:
-            return "too_late"
-        return "failed" if again is None else "parked"
+        return "done" if await self._write(record) else "lost"
+
+    async def _failed(self, number: int | None, failed: ProviderFailed, provider: Provider, model: Model) -> str:
+        """Write the attempt down; then try again later, fall back, or give up. `number` is None: no call was made."""
+        self._facts.update(outcome=failed.outcome.value, reason=failed.reason)
+
+        async def record(conn: AsyncConnection) -> str:
+            if number is not None:
+                await attempts.end(conn, self._job.job_id, number, _end(failed))
+                await breaker.note(conn, provider.name, model.name, answered=failed.outcome not in gate.UNANSWERED)
+            if failed.outcome is Outcome.TIMEOUT:
+                return "too_late"  # the request that waits for it closes the job, at its deadline
+            return await self._go_on(conn, number, failed, provider, model)
+
+        return await self._write(record)
+
+    async def _go_on(
+        self, conn: AsyncConnection, number: int | None, failed: ProviderFailed, provider: Provider, model: Model
+    ) -> str:
+        """What becomes of a job after a failed attempt."""
+        seconds_left = self._deadline - self._loop.time()
+        again = None
+        if number is not None:
+            again = repeat_after_seconds(
+                failed,
+                attempt=number,
+                max_attempts=self._job.max_attempts,
+                usual_seconds=await usual_time.usual_seconds(conn, provider.name, model),
+                seconds_left=seconds_left,
+                may_pay_twice=self._job.plan["settings"].get("repeat_interrupted", False),
+            )
+        if again is not None:
+            parked = await jobs.park(conn, self._job, reference=None, after_seconds=again)
+            return "parked" if parked else "lost"
+        fallback = fallback_for(self._shop, self._job, seconds_left=seconds_left)
+        if fallback is not None:
+            return "fell_back" if await jobs.park_for_fallback(conn, self._job, **vars(fallback)) else "lost"
+        failure, hint = FAILURE_OF[failed.outcome], failed.retry_after_seconds
+        retry_after = None if hint is None else max(1, math.ceil(hint))
+        ended = await jobs.fail(
+            conn, self._job, failure=failure, details=failure.sentence, retry_after_seconds=retry_after
+        )
+        return "failed" if ended else "lost"
 
     async def _give_up(self, failure: Failure, details: str) -> str:
         failed = await self._write(lambda conn: jobs.fail(conn, self._job, failure=failure, details=details))
@@ -235,5 +258,5 @@ class Step:
                 await asyncio.sleep(DATABASE_RETRY_SECONDS)
 
 
-def _end(outcome: Outcome, receipt: Receipt, reason: str) -> AttemptEnd:
-    return AttemptEnd(outcome=outcome.value, reason=reason, **vars(receipt))
+def _end(failed: ProviderFailed) -> AttemptEnd:
+    return AttemptEnd(outcome=failed.outcome.value, reason=failed.reason, **vars(failed.receipt))

@@ -59,14 +59,14 @@ async def finish_job(api: Api, job: Job, picture: bytes) -> bool:
         sha256=hashlib.sha256(picture).digest(),
     )
     async with api.db.begin() as conn:
-        if not await jobs.hold(conn, job):
-            return False
         number = await attempts.begin(conn, job, provider="gemini", model="gemini-nano-banana-2.1")
+        if not await jobs.finish(conn, job, result=result, ttl_hours=72):
+            return False
         assert number is not None
+        await attempts.end(conn, job.job_id, number, AttemptEnd(outcome="ok"))
         api.media.path_of(result.path).write_bytes(picture)
         api.media.path_of(result.preview_path).write_bytes(b"RIFF\x00\x00\x00\x00WEBPVP8 ")
-        await attempts.end(conn, job.job_id, number, AttemptEnd(outcome="ok"))
-        return await jobs.finish(conn, job, result=result, ttl_hours=72)
+        return True
 
 
 async def finished_job(api: Api) -> tuple[str, bytes]:
