@@ -1,9 +1,11 @@
 """The application: its route table, its lifespan, its one family of refusals."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -15,7 +17,7 @@ from api.jobs import job
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview, result
-from api.refusals import HANDLERS
+from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
 from api.state import Services
 from api.waiting import Waiting
@@ -23,6 +25,8 @@ from photochanger.db import Database
 from photochanger.media import Media
 from photochanger.providers import Providers
 from photochanger.settings import Settings
+
+log = structlog.get_logger()
 
 ROUTES = [
     Route("/ingest/{slot_id:path}", ingest, methods=["POST"]),
@@ -45,12 +49,19 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
         media = Media(settings.media_root)
         media.create_folders()
         passwords = IngestPasswords()
-        async with Database(database_url) as db:
+        async with Database(database_url) as db, Database(database_url, connections=1) as health_db:
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
             app.state.services = Services(
-                settings=settings, db=db, media=media, providers=providers, waiting=waiting, passwords=passwords
+                settings=settings,
+                db=db,
+                health_db=health_db,
+                media=media,
+                providers=providers,
+                waiting=waiting,
+                passwords=passwords,
             )
             ticking = asyncio.create_task(waiting.run())
+            ticking.add_done_callback(_end_process_after_crash)
             try:
                 yield
             finally:
@@ -59,4 +70,16 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                     await ticking
                 passwords.close()
 
-    return Starlette(routes=ROUTES, lifespan=lifespan, middleware=[Middleware(RequestLog)], exception_handlers=HANDLERS)
+    return Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        middleware=[Middleware(RequestLog, answer_crash=refuse_after_crash)],
+        exception_handlers=HANDLERS,
+    )
+
+
+def _end_process_after_crash(task: asyncio.Task[None]) -> None:
+    """Without its ticks no request would learn of its picture: the supervisor starts a process that ticks."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("waiting_crashed", exc_info=task.exception())
+        signal.raise_signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import func, select
@@ -14,6 +15,7 @@ from photochanger.db import UNAVAILABLE
 from photochanger.errors import Refusal
 from photochanger.tables import runner
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 PROBE_SECONDS = 0.2
@@ -31,44 +33,36 @@ async def healthz(request: Request) -> JSONResponse:
     Answers within a quarter of a second, whatever is wrong.
     """
     here = services(request)
-    names = ("database", "folders", "runners", "providers")
-    probes = (_database(here), _folders(here), _runners(here), _providers(here))
-    checks = dict(zip(names, await asyncio.gather(*map(_within, probes)), strict=True))
-    failed = "failed" in (checks["database"], checks["folders"])
-    status = "failed" if failed else "degraded" if "failed" in checks.values() else "ok"
-    return JSONResponse(
-        {"status": status, "checks": checks}, 503 if failed else 200, headers={"Cache-Control": "no-store"}
-    )
+    rows, folders = await asyncio.gather(_within(_rows(here)), _within(_folders(here)))
+    checks = {
+        "database": rows is not None,
+        "folders": folders is not None,
+        "runners": rows is not None and rows[0] > 0,
+        "providers": rows is not None and not rows[1],
+    }
+    failed = not (checks["database"] and checks["folders"])
+    status = "failed" if failed else "ok" if all(checks.values()) else "degraded"
+    body = {"status": status, "checks": {name: "ok" if good else "failed" for name, good in checks.items()}}
+    return JSONResponse(body, 503 if failed else 200, headers={"Cache-Control": "no-store"})
 
 
-async def _within(check: Awaitable[bool]) -> str:
+async def _within(probe: Awaitable[T]) -> T | None:
+    """What it found; None when it failed or took too long."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            return "ok" if await check else "failed"
+            return await probe
     except TROUBLE as error:
         log.warning("health_check_failed", error=type(error).__name__)
-        return "failed"
+        return None
 
 
-async def _database(here: Services) -> bool:
-    async with here.db.at_once() as conn:
-        return bool((await conn.execute(select(1))).scalar_one())
+async def _rows(here: Services) -> tuple[int, list[breaker.OpenCircuit]]:
+    """How many runners live, and which circuits are open."""
+    alive = select(func.count()).where(runner.c.lease_until > func.now())
+    async with here.health_db.at_once() as conn:
+        return (await conn.execute(alive)).scalar_one(), await breaker.open_circuits(conn)
 
 
 async def _folders(here: Services) -> bool:
     await asyncio.to_thread(here.media.check_room)
     return True
-
-
-async def _runners(here: Services) -> bool:
-    alive = select(func.count()).where(runner.c.lease_until > func.now())
-    async with here.db.at_once() as conn:
-        return int((await conn.execute(alive)).scalar_one()) > 0
-
-
-async def _providers(here: Services) -> bool:
-    async with here.db.at_once() as conn:
-        open_now = await breaker.open_circuits(conn)
-    for circuit in open_now:
-        log.warning("circuit_open", provider=circuit.provider, model=circuit.model, failures=circuit.failures_in_row)
-    return not open_now

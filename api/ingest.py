@@ -19,6 +19,7 @@ from api.state import Services, public_url, services
 from api.upload import HASHES, MAX_FORM_BYTES, PHOTO_FIELD, Upload, UploadReader
 from photochanger import app_settings, intake, job_state, jobs, slots
 from photochanger.app_settings import AppSettings
+from photochanger.db import UNAVAILABLE
 from photochanger.errors import Failure, Refusal
 from photochanger.intake import Admission, NewPhoto
 from photochanger.job_state import JobState
@@ -55,7 +56,7 @@ async def ingest(request: Request) -> Response:
             here.media.discard(photo_path)
     note(request, job=admission.job_id, joined=admission.joined, received_seconds=round(time.monotonic() - arrived, 4))
 
-    state = await _wait(here, admission.job_id, deadline=arrived + seconds)
+    state = await _wait(here, admission, deadline=arrived + seconds)
     return _answer(request, here, state, admission)
 
 
@@ -157,20 +158,25 @@ def _check_hash(upload: Upload, admin: AppSettings) -> None:
     )
 
 
-async def _wait(here: Services, job_id: str, *, deadline: float) -> JobState:
-    """The job in its final state, at the latest a moment after the deadline."""
+async def _wait(here: Services, admission: Admission, *, deadline: float) -> JobState:
+    """The job in its final state, at the latest a moment after the deadline. Raises `Refusal` without one."""
+    job_id = admission.job_id
     state = await here.waiting.wait(job_id, seconds=deadline - time.monotonic())
     while state is None:
+        try:
+            async with here.db.at_once() as conn:
+                await jobs.expire(conn, job_id)
+                found = await job_state.get(conn, job_id)
+        except UNAVAILABLE as error:
+            raise Refusal(Failure.DATABASE_UNAVAILABLE, job_id=job_id, retry_after_seconds=2) from error
+        if found is None:
+            raise Refusal(Failure.INTERNAL_ERROR, job_id=job_id)
+        if found.status in FINAL:
+            return found
+        if admission.joined:
+            raise Refusal(Failure.TIMEOUT, job_id=job_id)  # the job has a later deadline than this request
         # The database's clock decides. It may see the deadline some milliseconds later than this process does.
-        async with here.db.at_once() as conn:
-            await jobs.expire(conn, job_id)
-            found = await job_state.get(conn, job_id)
-        if found is None or found.status in FINAL:
-            state = found
-            break
         await asyncio.sleep(0.02)
-    if state is None:
-        raise Refusal(Failure.INTERNAL_ERROR, job_id=job_id)
     return state
 
 

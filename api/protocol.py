@@ -27,6 +27,13 @@ class BoothProtocol(HttpToolsProtocol):
         self._headers_arrived()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come. uvicorn stops its keep-alive timer for any of them, a stray line break too: one must run."""
+        super().data_received(data)
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self._headers_due is None and not self.transport.is_closing():
+            self._expect_headers()
+
     def on_message_begin(self) -> None:
         """A further request on this connection begins."""
         super().on_message_begin()
@@ -57,5 +64,7 @@ class BoothProtocol(HttpToolsProtocol):
             self._headers_due = None
 
     def _give_up(self) -> None:
-        if not self.transport.is_closing():
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_headers()  # they belong to a request behind one that still waits for its answer
+        elif not self.transport.is_closing():
             self.transport.close()

@@ -75,7 +75,7 @@ async def refuse_unrouted(request: Request, error: Exception) -> RefusalResponse
     return _answer(request, Refusal(Failure.METHOD_NOT_ALLOWED if unknown else Failure.NOT_FOUND))
 
 
-async def refuse_after_crash(request: Request, error: Exception) -> RefusalResponse:
+def refuse_after_crash(request: Request, error: Exception) -> RefusalResponse:
     """A mistake of ours: the traceback goes to the log, never into the answer."""
     note(request, error=type(error).__name__)
     log.error("request_crashed", path=request.url.path, exc_info=error)
@@ -86,5 +86,5 @@ HANDLERS: dict[Any, ExceptionHandler] = {
     Refusal: refuse,
     HTTPException: refuse_unrouted,
     **dict.fromkeys(UNAVAILABLE, refuse_without_database),
-    Exception: refuse_after_crash,
 }
+"""`RequestLog` answers for everything else, with `refuse_after_crash`."""

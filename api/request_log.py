@@ -4,6 +4,7 @@ Handlers add what they learn with `note(request, job=…, slot=…)`.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -31,8 +32,9 @@ def note(request: Request, **facts: Any) -> None:
 class RequestLog:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, answer_crash: Callable[[Request, Exception], ASGIApp]) -> None:
         self._app = app
+        self._answer_crash = answer_crash
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,6 +62,10 @@ class RequestLog:
 
         try:
             await self._app(scope, watch, observe)
+        except Exception as error:
+            if status:  # the answer has begun: all that is left is to break it off
+                raise
+            await self._answer_crash(Request(scope), error)(scope, watch, observe)
         finally:
             if scope["path"] not in QUIET_PATHS or status >= 400:
                 log.info(

@@ -18,6 +18,8 @@ class Services:
 
     settings: Settings
     db: Database
+    health_db: Database
+    """One connection of its own: health is told even when all others are busy."""
     media: Media
     providers: Providers
     waiting: Waiting

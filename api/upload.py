@@ -76,7 +76,11 @@ class UploadReader:
     async def read(self) -> Upload:
         """The whole form. Raises `Refusal`; the caller removes the photo's file, whatever happens."""
         parser = PushMultipartParser(
-            self._boundary(), max_header_size=4096, max_header_count=8, max_segment_count=MAX_FIELDS + 1
+            self._boundary(),
+            max_header_size=4096,
+            max_header_count=8,
+            max_segment_count=MAX_FIELDS + 1,
+            header_charset="latin-1",  # a file's name may come in any code page, and does not matter
         )
         sink: _Part | None = None
         try:
@@ -85,7 +89,7 @@ class UploadReader:
                     continue
                 for event in parser.parse(chunk):
                     if isinstance(event, MultipartSegment):
-                        sink = self._open_part(event.name)
+                        sink = self._open_part(event.name.encode("latin-1").decode("utf-8", "replace"))
                     elif event and sink is not None:
                         await sink.write(event)
                     elif event is None and sink is not None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib.metadata import entry_points
 
-from photochanger import migrate, providers, up
+from photochanger import doctor, migrate, providers, up
 from photochanger.command import Command
 from photochanger.errors import ConfigurationError
 from photochanger.settings import Settings
@@ -29,9 +29,18 @@ def _check(_arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(_arguments: argparse.Namespace) -> int:
+    settings = Settings.from_env()
+    findings = doctor.examine(settings, providers.load(), database_url=database_url(settings))
+    return doctor.report(findings, print)
+
+
 CORE = [
     Command("up", "start everything under supervisor, in the foreground", _no_arguments, lambda _: up.run()),
     Command("migrate", "bring the database's schema to this release", _no_arguments, _migrate),
+    Command(
+        "doctor", "look at a running installation, and say what is in order and what is not", _no_arguments, _doctor
+    ),
     Command(
         "check", "read settings and providers.json, look at the schema, and say what is wrong", _no_arguments, _check
     ),

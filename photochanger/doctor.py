@@ -1,0 +1,131 @@
+"""`photochanger doctor`: looks at an installation as it runs, and says line by line what is in order and what not."""
+
+import asyncio
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from photochanger import breaker, migrate, slots
+from photochanger.db import UNAVAILABLE, Database
+from photochanger.errors import ConfigurationError, Refusal
+from photochanger.media import Media
+from photochanger.providers import Providers
+from photochanger.settings import Settings
+from photochanger.tables import runner, slot
+
+LINK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, whether it is in order, and what is to be known of it."""
+
+    subject: str
+    in_order: bool
+    told: str
+
+
+def examine(settings: Settings, providers: Providers, *, database_url: str) -> list[Finding]:
+    """Everything, whatever is wrong with any of it."""
+    findings = [_schema(database_url), _folders(settings), _link(settings, providers)]
+    findings += asyncio.run(_rows(settings, providers, database_url))
+    return findings
+
+
+def _schema(database_url: str) -> Finding:
+    try:
+        migrate.check_schema(database_url)
+    except ConfigurationError as error:
+        return Finding("schema", in_order=False, told=str(error))
+    except UNAVAILABLE as error:
+        return Finding("schema", in_order=False, told=f"the database cannot be reached ({type(error).__name__})")
+    return Finding("schema", in_order=True, told="as this release needs it")
+
+
+def _folders(settings: Settings) -> Finding:
+    try:
+        Media(settings.media_root).check_room()
+    except (Refusal, OSError) as error:
+        return Finding("media", in_order=False, told=f"{settings.media_root}: {error}")
+    return Finding("media", in_order=True, told=f"{settings.media_root} is writable and has room")
+
+
+def _link(settings: Settings, providers: Providers) -> Finding:
+    """Whether a public link really leads to this API: an unknown picture must be unknown in our own words."""
+    fetching = sorted(
+        name
+        for name, provider in providers.by_name.items()
+        if settings.provider_key(name)
+        and any(operation.requires_public_media for operation in provider.operations.values())
+    )
+    if settings.public_base_url is None:
+        told = "PUBLIC_MEDIA_BASE_URL is not set" + (f", and {', '.join(fetching)} cannot fetch" if fetching else "")
+        return Finding("public links", in_order=not fetching, told=told)
+    url = f"{settings.public_base_url}/public/provider-media/{'0' * 32}"
+    try:
+        status, body = _get(url)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return Finding("public links", in_order=False, told=f"{url} does not answer: {error}")
+    ours = status == 404 and body.get("failure_reason") == "media_not_found"
+    return Finding("public links", in_order=ours, told=f"{url} {'leads here' if ours else 'is answered by another'}")
+
+
+def _get(url: str) -> tuple[int, dict[str, object]]:
+    try:
+        with urllib.request.urlopen(url, timeout=LINK_SECONDS) as answer:  # noqa: S310 - a checked setting
+            return answer.status, {}
+    except urllib.error.HTTPError as error:
+        with error:
+            body = json.loads(error.read(10_000))
+        return error.code, body if isinstance(body, dict) else {}
+
+
+async def _rows(settings: Settings, providers: Providers, database_url: str) -> list[Finding]:
+    try:
+        async with Database(database_url, connections=1) as db, db.begin() as conn:
+            return [
+                await _runners(conn),
+                await _circuits(conn),
+                *await _slots(conn, settings, providers),
+            ]
+    except UNAVAILABLE:
+        return []  # told already
+
+
+async def _runners(conn: AsyncConnection) -> Finding:
+    alive = (await conn.execute(select(func.count()).where(runner.c.lease_until > func.now()))).scalar_one()
+    return Finding("runners", in_order=alive > 0, told=f"{alive} alive")
+
+
+async def _circuits(conn: AsyncConnection) -> Finding:
+    open_now = await breaker.open_circuits(conn)
+    told = ", ".join(f"{circuit.provider} {circuit.model}" for circuit in open_now)
+    return Finding("circuits", in_order=not open_now, told=(told and f"open: {told}") or "all closed")
+
+
+async def _slots(conn: AsyncConnection, settings: Settings, providers: Providers) -> list[Finding]:
+    """Active slots whose settings their provider would refuse, or whose provider has no key."""
+    findings = []
+    names = (await conn.execute(select(slot.c.slot_id).where(slot.c.is_active).order_by(slot.c.slot_id))).scalars()
+    for slot_id in names.all():
+        found = await slots.get(conn, slot_id)
+        assert found is not None
+        mistakes = providers.mistakes(found.provider, found.operation, found.settings)
+        if settings.provider_key(found.provider) is None:
+            mistakes.append(f"there is no key for {found.provider}")
+        if mistakes:
+            findings.append(Finding(slot_id, in_order=False, told="; ".join(mistakes)))
+    return findings or [Finding("slots", in_order=True, told="all active ones can be served")]
+
+
+def report(findings: list[Finding], say: Callable[[str], None]) -> int:
+    """Tell them; the exit code: 0 when all is in order."""
+    for finding in findings:
+        say(f"{'ok  ' if finding.in_order else 'BAD '} {finding.subject:<14}{finding.told}")
+    return 0 if all(finding.in_order for finding in findings) else 1
