@@ -1,5 +1,10 @@
-"""What a process is told by its environment. Strict: every mistake is named at once, and nothing starts with one."""
+"""What a process is told by its environment. Strict: every mistake is named at once, and nothing starts with one.
 
+Each provider in providers.json has two names of its own: `<NAME>_API_KEY` and `<NAME>_BASE_URL`. Only those are read:
+the environment may hold other programs' keys and addresses, which are none of our business.
+"""
+
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,8 +13,13 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from photochanger.errors import ConfigurationError
+from photochanger.resources import folder
 
 T = TypeVar("T")
+
+API_KEY = "{}_API_KEY"
+BASE_URL = "{}_BASE_URL"
+"""What a provider's two names are made of: its own in capitals goes into the braces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +35,10 @@ class Settings:
     port: int
     public_base_url: str | None
     """What public links start with. None: the address the request came to."""
-    gemini_api_key: str | None = field(repr=False)
-    gemini_base_url: str | None
-    """Instead of the one in providers.json."""
+    provider_keys: Mapping[str, str] = field(repr=False)
+    """By the provider's name; without those that have none."""
+    provider_base_urls: Mapping[str, str]
+    """By the provider's name, instead of the one in providers.json."""
     job_poll_seconds: float
     """How often a waiting request's job is looked at."""
     runner_concurrency: int
@@ -38,13 +49,11 @@ class Settings:
 
     def provider_key(self, provider: str) -> str | None:
         """The key of this provider, if the environment has one."""
-        key: str | None = getattr(self, f"{provider}_api_key", None)
-        return key
+        return self.provider_keys.get(provider)
 
     def provider_base_url(self, provider: str) -> str | None:
         """Where this provider is to be found instead of where providers.json says."""
-        base_url: str | None = getattr(self, f"{provider}_base_url", None)
-        return base_url
+        return self.provider_base_urls.get(provider)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -61,8 +70,8 @@ class Settings:
             host=reader.get("HOST", str, default="0.0.0.0"),  # noqa: S104 - booths come from the studio's network
             port=reader.get("PORT", _whole(1, 65535), default=8000),
             public_base_url=reader.get("PUBLIC_MEDIA_BASE_URL", _base_url, default=None),
-            gemini_api_key=reader.get("GEMINI_API_KEY", _secret, default=None),
-            gemini_base_url=reader.get("GEMINI_BASE_URL", _base_url, default=None),
+            provider_keys=reader.by_provider(API_KEY, _secret),
+            provider_base_urls=reader.by_provider(BASE_URL, _base_url),
             job_poll_seconds=reader.get("JOB_POLL_SECONDS", _number(0.1, 2.0), default=1.0),
             runner_concurrency=reader.get("RUNNER_CONCURRENCY", _whole(1, 256), default=16),
             result_ttl_hours=reader.get("RESULT_TTL_HOURS", _whole(1, 24 * 365), default=72),
@@ -91,6 +100,11 @@ class _Reader:
             self._mistakes.append(f"{name}: {error}")
             return fallback
 
+    def by_provider(self, name: str, parse: Callable[[str], T]) -> dict[str, T]:
+        """The values of this name for the providers that have one."""
+        found = {provider: self.get(name.format(provider.upper()), parse, default=None) for provider in _providers()}
+        return {provider: value for provider, value in found.items() if value is not None}
+
     def _text(self, name: str) -> str | None:
         direct, path = self._env.get(name), self._env.get(f"{name}_FILE")
         if not path:
@@ -107,6 +121,14 @@ class _Reader:
     def finish(self) -> None:
         if self._mistakes:
             raise ConfigurationError(self._mistakes)
+
+
+def _providers() -> list[str]:
+    """The names in providers.json. None while it cannot be read: `providers.load` tells why."""
+    try:
+        return list(json.loads((folder("configs") / "providers.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _absolute_path(text: str) -> Path:

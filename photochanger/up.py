@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from photochanger import embedded, migrate, providers
 from photochanger.errors import ConfigurationError
 from photochanger.first_start import PASSWORD_FILE, ensure_ingest_password
 from photochanger.resources import folder
-from photochanger.settings import Settings
+from photochanger.settings import API_KEY, BASE_URL, Settings
 
 SIMULATOR_KEY = "simulator-key"
 UP_SECONDS = 40.0
@@ -29,7 +29,7 @@ UP_SECONDS = 40.0
 def run() -> int:
     """Start, wait, stop. supervisord's exit code."""
     settings = Settings.from_env()
-    providers.load()
+    known = providers.load()
     _check_port(settings)
     print("starting …", flush=True)
     server = None if settings.database_url else embedded.start(settings.home)
@@ -37,7 +37,7 @@ def run() -> int:
     try:
         migrate.migrate(url)
         password = asyncio.run(ensure_ingest_password(settings, url))
-        environment = _environment(settings, url)
+        environment = _environment(settings, url, provider_names=known.by_name)
         with _supervised(settings.home, environment) as supervisord:
             if _is_up(settings, supervisord):
                 _say_hello(settings, password, simulated=environment["SIMULATORS"] == "true")
@@ -58,9 +58,9 @@ def _check_port(settings: Settings) -> None:
             raise ConfigurationError([f"port {settings.port} cannot be used ({error.strerror}): set PORT"]) from error
 
 
-def _environment(settings: Settings, database_url: str) -> dict[str, str]:
+def _environment(settings: Settings, database_url: str, *, provider_names: Iterable[str]) -> dict[str, str]:
     """What the processes are told. Without any provider's key the simulators stand in for all of them."""
-    simulated = settings.gemini_api_key is None
+    simulated = not settings.provider_keys
     told = {
         **{name: value for name, value in os.environ.items() if name not in {"DATABASE_URL_FILE", "INGEST_PASSWORD"}},
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
@@ -71,11 +71,15 @@ def _environment(settings: Settings, database_url: str) -> dict[str, str]:
         "API_PROCESSES": os.environ.get("API_PROCESSES", "1"),
         "RUNNER_PROCESSES": os.environ.get("RUNNER_PROCESSES", "2"),
         "SIMULATORS": "true" if simulated else "false",
+        # The simulators run here and fetch pictures from here; real providers need an address that leads here.
+        "PROVIDER_LINKS_BASE_URL": settings.public_base_url or (_own_url(settings) if simulated else ""),
         "SIMULATORS_PORT": os.environ.get("SIMULATORS_PORT", str(_free_port())),
     }
-    if simulated:
-        told["GEMINI_API_KEY"] = SIMULATOR_KEY
-        told["GEMINI_BASE_URL"] = f"http://127.0.0.1:{told['SIMULATORS_PORT']}/gemini"
+    for provider in provider_names if simulated else ():
+        stand_in = f"http://127.0.0.1:{told['SIMULATORS_PORT']}/{provider}"
+        for name, value in ((API_KEY, SIMULATOR_KEY), (BASE_URL, stand_in)):
+            told[name.format(provider.upper())] = value
+            told.pop(f"{name.format(provider.upper())}_FILE", None)
     return told
 
 
@@ -87,7 +91,7 @@ def _free_port() -> int:
 
 
 def _say_hello(settings: Settings, password: str | None, *, simulated: bool) -> None:
-    base = f"http://{_reachable(settings.host)}:{settings.port}"
+    base = _own_url(settings)
     sample = folder("simulators") / "assets" / "sample.jpg"
     password_file = settings.home / PASSWORD_FILE
     lines = [
@@ -140,6 +144,10 @@ def _is_up(settings: Settings, supervisord: subprocess.Popen[bytes]) -> bool:
             connection.close()
         time.sleep(0.2)
     return False
+
+
+def _own_url(settings: Settings) -> str:
+    return f"http://{_reachable(settings.host)}:{settings.port}"
 
 
 def _reachable(host: str) -> str:

@@ -54,13 +54,24 @@ class Base64Of:
         return (self.size_bytes + 2) // 3 * 4
 
 
+@dataclass(frozen=True)
+class FileBytes:
+    """A file as it is, as a piece of an upload."""
+
+    path: Path
+    size_bytes: int
+
+    def __len__(self) -> int:
+        return self.size_bytes
+
+
 class Upload:
     """A request body of known length, made while it is sent; knows whether all of it was handed over.
 
     Each piece of a file is one open, read and close in a thread: a call that is cut off leaves no descriptor behind.
     """
 
-    def __init__(self, *pieces: bytes | Base64Of) -> None:
+    def __init__(self, *pieces: bytes | Base64Of | FileBytes) -> None:
         self._pieces = pieces
         self._handed_over_bytes = 0
         self.length = sum(len(piece) for piece in pieces)
@@ -73,27 +84,32 @@ class Upload:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
-            for offset in range(0, piece.size_bytes if isinstance(piece, Base64Of) else 1, CHUNK_BYTES):
-                chunk = await self._encoded(piece, offset=offset) if isinstance(piece, Base64Of) else piece
+            for offset in range(0, 1 if isinstance(piece, bytes) else piece.size_bytes, CHUNK_BYTES):
+                chunk = piece if isinstance(piece, bytes) else await self._read(piece, offset=offset)
                 self._handed_over_bytes += len(chunk)
                 yield chunk
 
-    async def _encoded(self, piece: Base64Of, *, offset: int) -> bytes:
+    async def _read(self, piece: Base64Of | FileBytes, *, offset: int) -> bytes:
         wanted_bytes = min(CHUNK_BYTES, piece.size_bytes - offset)
+        read = _base64_at if isinstance(piece, Base64Of) else _bytes_at
         try:
-            return await asyncio.to_thread(_base64_at, piece.path, offset=offset, wanted_bytes=wanted_bytes)
+            return await asyncio.to_thread(read, piece.path, offset=offset, wanted_bytes=wanted_bytes)
         except OSError as error:
             self.file_error = error
             raise
 
 
 def _base64_at(path: Path, *, offset: int, wanted_bytes: int) -> bytes:
+    return binascii.b2a_base64(_bytes_at(path, offset=offset, wanted_bytes=wanted_bytes), newline=False)
+
+
+def _bytes_at(path: Path, *, offset: int, wanted_bytes: int) -> bytes:
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
         data = file.read(wanted_bytes)
     if len(data) < wanted_bytes:
         raise OSError("shorter than it was")
-    return binascii.b2a_base64(data, newline=False)
+    return data
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,16 +3,16 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import structlog
+from aiohttp import web
 
 from photochanger import logs
 from photochanger.command import Command
 from photochanger.process import stop_on_signals
 from simulators.scenarios import ScenarioMistake
 from simulators.server import build_app, serving
+from simulators.turbotext_request import OBJECT_REPLACE
 
 log = structlog.get_logger()
 
@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instant", action="store_true", help="answer with one ready picture and decode none, for loads"
     )
+    parser.add_argument(
+        "--object-replace-method", default=OBJECT_REPLACE, metavar="NAME", help=f"Turbotext's method ({OBJECT_REPLACE})"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,17 +35,18 @@ def run(arguments: argparse.Namespace) -> int:
     logs.configure("simulators")
     default = {"name": "instant" if arguments.instant else "ok", "delay_seconds": arguments.delay}
     try:
-        asyncio.run(_serve(default, host=arguments.host, port=arguments.port))
+        app = build_app(default=default, object_replace_method=arguments.object_replace_method)
+        asyncio.run(_serve(app, host=arguments.host, port=arguments.port, default=default["name"]))
     except (ScenarioMistake, OSError) as error:
         log.error("simulators_not_started", reason=str(error))
         return 1
     return 0
 
 
-async def _serve(default: Mapping[str, Any], *, host: str, port: int) -> None:
+async def _serve(app: web.Application, *, host: str, port: int, default: str) -> None:
     stopping = stop_on_signals()
-    async with serving(build_app(default=default), host=host, port=port) as served:
-        log.info("simulators_started", url=served.url, default=default["name"])
+    async with serving(app, host=host, port=port) as served:
+        log.info("simulators_started", url=served.url, default=default)
         await stopping.wait()
     log.info("simulators_stopped")
 

@@ -119,9 +119,9 @@ def _pictures(call: Call) -> dict[str, PreparedPicture]:
 def _allowed(call: Call, setting: str, capability: str) -> str | None:
     """The setting, if the model takes it; None when it is not set, or leaves the choice to the model."""
     wanted: str | None = call.settings.get(setting)
-    taken = call.model.capabilities[capability]
     if wanted is None or wanted == "auto":
         return None
+    taken = call.model.capabilities[capability]
     if wanted not in taken:
         raise _refused(call, f"{call.model.name} takes no {setting} {wanted}, only: {', '.join(taken)}")
     return wanted

@@ -32,8 +32,8 @@ REPEATABLE = frozenset({Outcome.RATE_LIMITED, Outcome.PROVIDER_UNAVAILABLE})
 REQUEST_ID_HEADERS = ("x-request-id", "cf-ray")
 MOST_TOKENS = 10_000_000
 """A larger count is junk, not usage."""
-SECONDS = re.compile(r"\d{1,6}(?:\.\d{1,9})?")
-MILLISECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
+MILLISECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 TAG = re.compile(r"<[^<>]*>")
 
 

@@ -1,0 +1,60 @@
+"""`photochanger providers [NAME]`: what providers.json offers, and what a provider itself says, free of charge."""
+
+import argparse
+import asyncio
+
+from photochanger import providers
+from photochanger.command import Command
+from photochanger.providers import Provider
+from photochanger.settings import Settings
+from runner.driver import ProviderFailed
+from runner.workshop import load_drivers, open_session
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="ask this provider whether its key is good, and what it offers")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    settings, known = Settings.from_env(), providers.load()
+    if arguments.name is None:
+        for provider in known.by_name.values():
+            print("\n".join(_lines(provider, has_key=settings.provider_key(provider.name) is not None)))
+        return 0
+    if arguments.name not in known.by_name:
+        print(f"there is no {arguments.name!r} in providers.json, only: {', '.join(known.by_name)}")
+        return 2
+    return asyncio.run(_ask(settings, known.by_name[arguments.name], known))
+
+
+def _lines(provider: Provider, *, has_key: bool) -> list[str]:
+    lines = [f"{provider.name}: {provider.title}, {'key configured' if has_key else 'no key'}"]
+    for operation in provider.operations.values():
+        needs = f"; needs {', '.join(operation.media_roles)}" if operation.media_roles else ""
+        lines.append(f"  {operation.name}: {operation.title}{needs}{'' if operation.enabled else '; switched off'}")
+    for model in provider.models.values():
+        fate = f"retired, replaced by {model.replacement}" if model.retired else f"about {model.usual_seconds:g} s"
+        lines.append(f"  {model.name}: {fate}")
+    return lines
+
+
+async def _ask(settings: Settings, provider: Provider, known: providers.Providers) -> int:
+    """The driver's free question: `methods` lists what an account has, `check_key` only whether the key is good."""
+    driver = load_drivers(known)[provider.name]
+    base_url = settings.provider_base_url(provider.name) or provider.base_url
+    key = settings.provider_key(provider.name)
+    async with open_session() as http:
+        try:
+            if hasattr(driver, "methods"):
+                for method in await driver.methods(base_url, key=key, http=http):
+                    print(method)
+            else:
+                await driver.check_key(base_url, key=key, model=provider.model({}).name, http=http)
+        except ProviderFailed as failed:
+            print(f"{provider.name}: {failed.outcome}: {failed.reason}")
+            return 1
+    print(f"{provider.name}: the key is good")
+    return 0
+
+
+command = Command("providers", "what providers.json offers, and what a provider itself says", _add_arguments, _run)
