@@ -6,6 +6,7 @@ ALTER TABLE slot ADD COLUMN fallback jsonb CHECK (
 
 ALTER TABLE job
     ADD COLUMN on_fallback boolean NOT NULL DEFAULT false,
+    ADD COLUMN polls_failed smallint NOT NULL DEFAULT 0 CHECK (polls_failed >= 0),
     ADD COLUMN retry_after_seconds smallint CHECK (retry_after_seconds > 0);
 
 CREATE TABLE slot_template (

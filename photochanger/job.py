@@ -41,6 +41,8 @@ class Job:
     max_attempts: int
     reference: str | None
     """The provider's own name for it, once the provider has accepted it: then it is polled, not submitted."""
+    polls_failed: int
+    """How many polls in a row brought nothing that could be read."""
     on_fallback: bool
     """The slot's provider has failed, and its fallback has the time that is left."""
     seconds_left: float

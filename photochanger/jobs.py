@@ -96,6 +96,7 @@ _PARKED: Mapping[str, Any] = {
     "status": literal(Status.WAITING),
     "provider_job_reference": bindparam("reference", type_=Text),
     "run_after": func.clock_timestamp() + _seconds("after_seconds"),
+    "polls_failed": bindparam("polls_failed_now", type_=Integer),
     **NO_RUNNER,
 }
 _PARK = _logged(update(job).where(HELD_BY_CLAIM).values(**_PARKED), event="parked")
@@ -113,13 +114,15 @@ _PARK_FOR_FALLBACK = _logged(
 )
 
 
-async def park(conn: AsyncConnection, claimed: Job, *, reference: str | None, after_seconds: float) -> bool:
+async def park(
+    conn: AsyncConnection, claimed: Job, *, reference: str | None, after_seconds: float, polls_failed: int = 0
+) -> bool:
     """Let it wait without a runner: for its provider's queue (`reference`), or to be tried again (None).
 
     False, here and below, when the job is no longer ours.
     """
     values = {"reference": reference, "after_seconds": after_seconds}
-    return await _moved(conn, _PARK, log=values, **values, **held(claimed)) == 1
+    return await _moved(conn, _PARK, log=values, **values, polls_failed_now=polls_failed, **held(claimed)) == 1
 
 
 async def park_for_fallback(
@@ -131,7 +134,7 @@ async def park_for_fallback(
     """
     log = {"provider": provider}
     values = {"to_provider": provider, "its_attempts": attempts, "least_seconds": least_seconds}
-    values |= {"reference": None, "after_seconds": 0.0}
+    values |= {"reference": None, "after_seconds": 0.0, "polls_failed_now": 0}
     return await _moved(conn, _PARK_FOR_FALLBACK, log=log, **values, **held(claimed)) == 1
 
 

@@ -54,6 +54,7 @@ class PictureProcess:
 
     @property
     def is_alive(self) -> bool:
+        """Whether its process runs."""
         return self._process.poll() is None and not self._reader.at_eof()
 
     async def ask(self, task: str, **arguments: Any) -> dict[str, Any]:

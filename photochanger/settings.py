@@ -149,9 +149,15 @@ def _database_url(text: str) -> str:
 
 
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValueError("must look like https://host or https://host/path")
+    sentence = "must look like https://host or https://host/path"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(sentence) from None
+    surplus = parts.query or parts.fragment or parts.username
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or surplus:
+        raise ValueError(sentence)
     return text.rstrip("/")
 
 

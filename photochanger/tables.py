@@ -88,6 +88,7 @@ job = Table(
     Column("result_sha256", LargeBinary),
     Column("result_expires_at", MOMENT),
     Column("on_fallback", Boolean, nullable=False),
+    Column("polls_failed", SmallInteger, nullable=False),
     Column("retry_after_seconds", SmallInteger),
 )
 

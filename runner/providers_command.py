@@ -47,7 +47,7 @@ async def _ask(settings: Settings, provider: Provider, known: providers.Provider
         try:
             if hasattr(driver, "methods"):
                 for method in await driver.methods(base_url, key=key, http=http):
-                    print(method)
+                    print(": ".join(method))
             else:
                 await driver.check_key(base_url, key=key, model=provider.model({}).name, http=http)
         except ProviderFailed as failed:

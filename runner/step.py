@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 DATABASE_RETRY_SECONDS = 0.3
 POLL_AGAIN_SECONDS = 2.0
+MOST_UNREADABLE_POLLS = 3
+"""In a row: then the provider's answer is taken for what it is."""
 KEEPING_SECONDS = 0.1
 """What it takes to check, store and record a picture: an answer later than that before the deadline is in vain."""
 
@@ -161,8 +163,10 @@ class Step:
                 return await self._park(reference, answer.poll_after_seconds)
             return await self._finish(self._job.attempt, answer, provider, model)
         except ProviderFailed as failed:
-            if failed.repeatable:
-                return await self._park(reference, failed.retry_after_seconds or POLL_AGAIN_SECONDS)
+            unreadable = self._job.polls_failed + 1 if failed.outcome is Outcome.BAD_RESPONSE else 0
+            if failed.repeatable and unreadable < MOST_UNREADABLE_POLLS:
+                wait = failed.retry_after_seconds or POLL_AGAIN_SECONDS
+                return await self._park(reference, wait, polls_failed=unreadable)
             return await self._failed(self._job.attempt, failed, provider, model)
 
     async def _answered(self, answering: Awaitable[T]) -> T:
@@ -174,9 +178,11 @@ class Step:
         except TimeoutError:
             raise ProviderFailed(Outcome.TIMEOUT, "no answer before the deadline") from None
 
-    async def _park(self, reference: str | None, after_seconds: float) -> str:
+    async def _park(self, reference: str | None, after_seconds: float, *, polls_failed: int = 0) -> str:
         parked = await self._write(
-            lambda conn: jobs.park(conn, self._job, reference=reference, after_seconds=after_seconds)
+            lambda conn: jobs.park(
+                conn, self._job, reference=reference, after_seconds=after_seconds, polls_failed=polls_failed
+            )
         )
         return "parked" if parked else "lost"
 

@@ -175,6 +175,7 @@ async def test_an_answer_to_the_submit_that_is_lost_is_not_bought_again(studio: 
 @pytest.mark.parametrize(
     ("behaviour", "status", "reason"),
     [
+        ({"name": "html_200"}, 502, "bad_response"),
         ({"name": "forbidden_content"}, 502, "content_blocked"),
         ({"name": "unauthorized"}, 503, "provider_auth"),
         ({"name": "error", "code": "LIMIT"}, 503, "quota"),

@@ -1,0 +1,335 @@
+"""Taking photos in: the slot's limit, joining a job that has the photo already, and the deadline of the new one."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from photochanger import intake, jobs
+from photochanger.db import Database
+from photochanger.errors import Failure, Refusal
+from photochanger.intake import Admission, NewPhoto
+from photochanger.jobs import Status
+from photochanger.tables import job, job_input, processing_log
+from tests.queue_rows import claim_one, events, job_in, log_lines, new_photo, overdue, queue, result_of, row
+
+pytestmark = pytest.mark.anyio
+
+SLOTS = [f"slot-{number:03}" for number in range(1, 16)]
+
+
+async def admit(db: Database, photo: NewPhoto, *, limit: int = 100) -> Admission:
+    async with db.begin() as conn:
+        return await intake.admit(conn, photo, in_work_limit=limit)
+
+
+async def admit_or_refusal(db: Database, photo: NewPhoto, *, limit: int) -> Admission | Refusal:
+    try:
+        return await admit(db, photo, limit=limit)
+    except Refusal as refusal:
+        return refusal
+
+
+def again(photo: NewPhoto, **changes: Any) -> NewPhoto:
+    """The same file, posted once more."""
+    other = new_photo()
+    return replace(photo, job_id=other.job_id, photo_path=other.photo_path, **changes)
+
+
+async def finish(db: Database, *, ago_seconds: float = 0.0) -> str:
+    """Finish the only job there is to claim, so long ago."""
+    held = await claim_one(db)
+    async with db.at_once() as conn:
+        assert await jobs.finish(conn, held, result=result_of(held.job_id), ttl_hours=72)
+        finished_at = job.c.finished_at - timedelta(seconds=ago_seconds)
+        await conn.execute(update(job).where(job.c.job_id == held.job_id).values(finished_at=finished_at))
+    return held.job_id
+
+
+async def forget_all(db: Database) -> None:
+    async with db.at_once() as conn:
+        await conn.execute(delete(job))
+
+
+async def database_now(db: Database) -> datetime:
+    async with db.at_once() as conn:
+        now: datetime = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+        return now
+
+
+async def test_fifty_photos_at_once_on_one_slot_are_as_many_as_its_limit_and_not_one_more(database_url: str) -> None:
+    async with Database(database_url, connections=50) as db:
+        crowded = [admit_or_refusal(db, new_photo(), limit=3) for _ in range(50)]
+        others = [admit_or_refusal(db, new_photo(slot_id=slot), limit=3) for slot in SLOTS[1:]]
+        answers = await asyncio.gather(*crowded, *others)
+        admitted = [answer for answer in answers[:50] if isinstance(answer, Admission)]
+        refused = [answer for answer in answers[:50] if isinstance(answer, Refusal)]
+        assert (len(admitted), len(refused)) == (3, 47)
+        assert {(refusal.failure, refusal.retry_after_seconds) for refusal in refused} == {(Failure.RATE_LIMITED, 5)}
+        assert all(isinstance(answer, Admission) and not answer.joined for answer in answers[50:])
+        async with db.at_once() as conn:
+            rows = await conn.execute(select(job.c.slot_id, func.count().label("jobs")).group_by(job.c.slot_id))
+            assert {found.slot_id: found.jobs for found in rows} == {SLOTS[0]: 3, **dict.fromkeys(SLOTS[1:], 1)}
+            for table in (job_input, processing_log):
+                assert (await conn.execute(select(func.count()).select_from(table))).scalar_one() == 17
+
+
+async def test_a_slot_that_is_being_counted_holds_up_no_other(db: Database) -> None:
+    async with db.begin() as conn:
+        await intake.admit(conn, new_photo(slot_id="slot-001"), in_work_limit=3)
+        async with asyncio.timeout(1.5):  # the lock on slot-001 is still held; the others' would wait for 2 s
+            await asyncio.gather(*(admit(db, new_photo(slot_id=slot)) for slot in SLOTS[1:]))
+
+
+async def test_only_photos_in_work_count(db: Database) -> None:
+    for status in Status:
+        await job_in(db, status)
+        answer = await admit_or_refusal(db, new_photo(), limit=1)
+        assert isinstance(answer, Refusal) == (status in jobs.OPEN), status
+        await forget_all(db)
+
+
+async def test_a_refused_photo_leaves_no_row(db: Database) -> None:
+    await queue(db)
+    photo = new_photo()
+    assert isinstance(await admit_or_refusal(db, photo, limit=1), Refusal)
+    assert await log_lines(db, photo.job_id) == []
+    async with db.at_once() as conn:
+        assert (await conn.execute(select(func.count()).select_from(job_input))).scalar_one() == 1
+
+
+async def test_a_new_job_is_written_whole(db: Database) -> None:
+    photo = new_photo(
+        booth_fields={"name": "<b>\n\u202e{{7*7}}", "имя": "Ольга"}, idempotency_key="k-1", max_attempts=3, width=9
+    )
+    assert await admit(db, photo) == Admission(job_id=photo.job_id, joined=False)
+    found = await row(db, photo.job_id)
+    assert (found.status, found.kind, found.source, found.slot_id) == ("queued", "photo", "ingest", "slot-001")
+    assert (found.provider, found.priority, found.attempt, found.max_attempts) == ("gemini", 0, 0, 3)
+    assert (found.claim_number, found.runner, found.provider_job_reference) == (0, None, None)
+    async with db.at_once() as conn:
+        written = (await conn.execute(select(job_input))).one()
+    assert written.booth_fields == photo.booth_fields
+    assert written.snapshot == photo.snapshot
+    assert (written.slot_id, written.slot_version, written.idempotency_key) == ("slot-001", 1, "k-1")
+    assert (written.photo_path, written.photo_mime) == (photo.photo_path, "image/jpeg")
+    assert (written.photo_bytes, written.photo_width, written.photo_height) == (2_000_000, 9, 2000)
+    assert written.photo_sha256 == photo.sha256
+    assert await events(db, photo.job_id) == ["queued"]
+
+
+async def test_the_deadline_is_the_arrival_and_the_slots_time_by_the_databases_clock(db: Database) -> None:
+    for age_seconds, seconds in ((0.0, 48), (12.5, 48), (3.25, 10), (0.0, 60)):
+        before = await database_now(db)
+        job_id = await queue(db, age_seconds=age_seconds, sync_response_seconds=seconds, least_seconds=4.0)
+        after = await database_now(db)
+        found = await row(db, job_id)
+        age, whole = timedelta(seconds=age_seconds), timedelta(seconds=seconds)
+        assert before - age <= found.created_at <= after - age
+        assert before - age + whole <= found.expires_at <= after - age + whole
+        assert found.expires_at - found.start_by == timedelta(seconds=4)
+        assert found.run_after <= after
+
+
+async def test_waiting_for_the_slots_lock_moves_no_deadline(db: Database) -> None:
+    """The request arrived when it arrived: other photos that are counted first give it no more time."""
+    before = await database_now(db)
+    async with db.begin() as conn:
+        await intake.admit(conn, new_photo(), in_work_limit=100)
+        waiting = asyncio.create_task(queue(db, age_seconds=1.0, sync_response_seconds=20))
+        await asyncio.sleep(0.8)
+        assert not waiting.done()
+    found = await row(db, await waiting)
+    late = (found.expires_at - before - timedelta(seconds=19)).total_seconds()
+    assert 0 <= late < 0.5
+
+
+async def test_the_same_photo_joins_the_job_that_is_still_in_work(db: Database) -> None:
+    for status in jobs.OPEN:
+        job_id, _ = await job_in(db, status)
+        async with db.at_once() as conn:
+            sha256 = (await conn.execute(select(job_input.c.photo_sha256))).scalar_one()
+        before = await events(db, job_id)
+        assert await admit(db, new_photo(sha256=sha256), limit=1) == Admission(job_id=job_id, joined=True), status
+        assert await events(db, job_id) == before
+        async with db.at_once() as conn:
+            assert (await conn.execute(select(func.count()).select_from(job))).scalar_one() == 1
+        await forget_all(db)
+
+
+async def test_the_same_photo_joins_a_job_done_within_the_last_minute(db: Database) -> None:
+    photo = new_photo()
+    await admit(db, photo)
+    await finish(db, ago_seconds=58)
+    assert await admit(db, again(photo)) == Admission(job_id=photo.job_id, joined=True)
+
+
+async def test_after_a_minute_the_same_photo_is_changed_anew(db: Database) -> None:
+    photo = new_photo()
+    await admit(db, photo)
+    await finish(db, ago_seconds=61)
+    assert not (await admit(db, again(photo))).joined
+
+
+async def test_a_result_whose_file_is_gone_is_not_joined(db: Database) -> None:
+    photo = new_photo()
+    await admit(db, photo)
+    await finish(db)
+    async with db.at_once() as conn:
+        await conn.execute(update(job).values(result_path=None, preview_path=None))
+    assert not (await admit(db, again(photo))).joined
+
+
+@pytest.mark.parametrize("finished", [False, True])
+async def test_another_slot_version_source_or_file_is_another_photo(db: Database, finished: bool) -> None:
+    differences: list[dict[str, Any]] = [
+        {"slot_id": "slot-002"},
+        {"slot_version": 2},
+        {"source": "ui_test"},
+        {"sha256": b"\x01" * 32},
+    ]
+    for difference in differences:
+        photo = new_photo()
+        await admit(db, photo)
+        if finished:
+            await finish(db)
+        assert not (await admit(db, again(photo, **difference))).joined, difference
+        await forget_all(db)
+
+
+@pytest.mark.parametrize("key", [None, "k-1"])
+async def test_a_job_that_failed_never_blocks_a_repeat(db: Database, key: str | None) -> None:
+    for status in (Status.FAILED, Status.TIMEOUT):
+        job_id, _ = await job_in(db, status)
+        async with db.at_once() as conn:
+            await conn.execute(update(job_input).values(idempotency_key=key))
+            sha256 = (await conn.execute(select(job_input.c.photo_sha256))).scalar_one()
+        admission = await admit(db, new_photo(sha256=sha256, idempotency_key=key))
+        assert not admission.joined
+        assert admission.job_id != job_id
+        await forget_all(db)
+
+
+async def test_an_overdue_job_that_nobody_closed_is_not_joined_by_its_photo(db: Database) -> None:
+    photo = new_photo()
+    await admit(db, photo)
+    async with db.at_once() as conn:
+        await overdue(conn, photo.job_id)
+    assert not (await admit(db, again(photo))).joined
+
+
+async def test_an_overdue_job_that_nobody_closed_is_not_joined_by_its_key(db: Database) -> None:
+    photo = new_photo(idempotency_key="k-1")
+    await admit(db, photo)
+    async with db.at_once() as conn:
+        await overdue(conn, photo.job_id)
+    assert not (await admit(db, again(photo))).joined
+
+
+async def test_the_newest_of_several_is_joined(db: Database) -> None:
+    photo = new_photo()
+    await admit(db, photo)
+    await finish(db, ago_seconds=61)
+    newer = again(photo)
+    await admit(db, newer)
+    assert await admit(db, again(photo)) == Admission(job_id=newer.job_id, joined=True)
+
+
+async def test_an_idempotency_key_joins_its_job_in_work_and_its_result_for_as_long_as_it_is_kept(db: Database) -> None:
+    photo = new_photo(idempotency_key="k-1")
+    await admit(db, photo)
+    joined = Admission(job_id=photo.job_id, joined=True)
+    assert await admit(db, again(photo), limit=1) == joined
+    await finish(db, ago_seconds=3600)
+    assert await admit(db, again(photo), limit=1) == joined
+    assert await admit(db, again(photo, slot_version=2), limit=1) == joined
+    async with db.at_once() as conn:
+        await conn.execute(update(job).values(result_expires_at=func.now()))
+    assert not (await admit(db, again(photo))).joined
+
+
+async def test_an_idempotency_key_of_another_file_is_a_conflict(db: Database) -> None:
+    for status in Status:
+        job_id, _ = await job_in(db, status)
+        async with db.at_once() as conn:
+            await conn.execute(update(job_input).values(idempotency_key="k-1"))
+        with pytest.raises(Refusal) as refused:
+            await admit(db, new_photo(idempotency_key="k-1"))
+        assert (refused.value.failure, refused.value.job_id) == (Failure.IDEMPOTENCY_CONFLICT, job_id), status
+        await forget_all(db)
+
+
+async def test_after_a_failure_a_key_joins_its_second_job(db: Database) -> None:
+    first = new_photo(idempotency_key="k-1")
+    await admit(db, first)
+    async with db.at_once() as conn:
+        await jobs.fail(conn, await claim_one(db), failure=Failure.NETWORK, details="-")
+    second = again(first)
+    assert not (await admit(db, second)).joined
+    assert await admit(db, again(first)) == Admission(job_id=second.job_id, joined=True)
+
+
+async def test_an_idempotency_key_belongs_to_its_slot(db: Database) -> None:
+    await admit(db, new_photo(idempotency_key="k-1"))
+    assert not (await admit(db, new_photo(idempotency_key="k-1", slot_id="slot-002"))).joined
+
+
+async def test_another_idempotency_key_makes_the_same_file_another_photo(db: Database) -> None:
+    photo = new_photo(idempotency_key="k-1")
+    await admit(db, photo)
+    assert not (await admit(db, again(photo, idempotency_key="k-2"))).joined
+
+
+@pytest.mark.parametrize("key", [None, "k-1"])
+async def test_ten_identical_posts_at_once_are_one_job(db: Database, key: str | None) -> None:
+    for _ in range(5):
+        photo = new_photo(idempotency_key=key and f"{key}-{new_photo().job_id}")
+        answers = await asyncio.gather(*(admit(db, again(photo), limit=1000) for _ in range(10)))
+        assert len({answer.job_id for answer in answers}) == 1
+        assert sorted(answer.joined for answer in answers) == [False] + [True] * 9
+
+
+async def test_joining_waits_for_the_first_posts_commit_and_its_rollback(db: Database) -> None:
+    photo = new_photo()
+    async with db.begin() as conn:
+        await intake.admit(conn, photo, in_work_limit=3)
+        second = asyncio.create_task(admit(db, again(photo)))
+        await asyncio.sleep(0.1)
+        assert not second.done()
+        await conn.rollback()
+    assert not (await second).joined
+
+
+async def test_a_place_is_free_as_soon_as_a_photo_is_final(db: Database) -> None:
+    for _ in range(3):
+        await admit(db, new_photo(), limit=3)
+    assert isinstance(await admit_or_refusal(db, new_photo(), limit=3), Refusal)
+    held = await claim_one(db)
+    async with db.at_once() as conn:
+        await jobs.fail(conn, held, failure=Failure.NO_IMAGE, details="-")
+    assert isinstance(await admit_or_refusal(db, new_photo(), limit=3), Admission)
+    assert isinstance(await admit_or_refusal(db, new_photo(), limit=3), Refusal)
+
+
+async def test_an_edit_of_the_slot_does_not_disturb_a_photo_in_work(db: Database) -> None:
+    """The row has a snapshot, and no foreign key: an edit in progress holds no photo up."""
+    from photochanger.tables import slot
+
+    async with db.begin() as conn:
+        await conn.execute(update(slot).values(settings={"prompt": "another"}, version=2))
+        job_id = await asyncio.wait_for(queue(db), 1.5)
+    assert (await claim_one(db)).snapshot["settings"]["prompt"] == "a studio portrait"
+    assert await events(db, job_id) == ["queued", "claimed"]
+
+
+async def test_a_photo_that_contradicts_the_rows_rules_leaves_nothing_half_written(db: Database) -> None:
+    for broken in ({"width": 0}, {"sha256": b"short"}, {"mime": "image/gif"}, {"max_attempts": 0}, {"size_bytes": 0}):
+        with pytest.raises(IntegrityError):
+            await admit(db, new_photo(**broken))
+    async with db.at_once() as conn:
+        for table in (job, job_input, processing_log):
+            assert (await conn.execute(select(func.count()).select_from(table))).scalar_one() == 0
