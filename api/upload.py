@@ -23,7 +23,7 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_FORM_BYTES = 256 * 1024
 """What all that is not the photo may take: fields, part headers, boundaries."""
 KEPT_CHARACTERS = 1000
-WRITE_BYTES = 256 * 1024
+WRITE_BYTES = 1024 * 1024
 SILENCE_SECONDS = 10.0
 RATE_WINDOW_SECONDS = 30.0
 LEAST_BYTES_PER_SECOND = 20_000

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from photochanger.prepared import Prepared
 from photochanger.tables import app_settings
 
 HashCheck = Literal["reject", "warn", "off"]
@@ -38,14 +39,18 @@ _NAMES = {
 }
 
 
+_ALL = Prepared(select(app_settings))
+
+
 async def load(conn: AsyncConnection, *, result_ttl_hours: int) -> AppSettings:
     """All settings as they are now; `result_ttl_hours` is the environment's, for when nobody has set one."""
     values: dict[str, Any] = {"result_ttl_hours": result_ttl_hours}
-    for row in await conn.execute(select(app_settings).where(app_settings.c.name.in_(_NAMES))):
-        values[_NAMES[row.name]] = row.value
-        if row.name == "ingest.password_hash":
-            values["ingest_password_rotated_at"] = row.updated_at
-            values["ingest_password_rotated_by"] = row.updated_by
+    for row in await _ALL.rows(conn, {}):
+        if row["name"] in _NAMES:
+            values[_NAMES[row["name"]]] = row["value"]
+        if row["name"] == "ingest.password_hash":
+            values["ingest_password_rotated_at"] = row["updated_at"]
+            values["ingest_password_rotated_by"] = row["updated_by"]
     return AppSettings(**values)
 
 

@@ -6,13 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Integer, Text, and_, bindparam, func, insert, select, update
+from sqlalchemy import Integer, Numeric, SmallInteger, Text, bindparam, func, insert, select, true, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from photochanger import jobs
 from photochanger.jobs import Job
-from photochanger.tables import job, job_attempt
+from photochanger.prepared import Prepared
+from photochanger.tables import HexId, job, job_attempt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,30 +64,47 @@ async def begin(conn: AsyncConnection, claimed: Job, *, provider: str, model: st
     return number
 
 
+def _close(which: ColumnElement[bool]) -> Prepared:
+    return Prepared(
+        update(job_attempt)
+        .where(job_attempt.c.job_id == bindparam("of_job", type_=HexId), which, job_attempt.c.finished_at.is_(None))
+        .values(
+            finished_at=func.greatest(func.clock_timestamp(), job_attempt.c.started_at),
+            outcome=bindparam("its_outcome", type_=Text),
+            model=func.coalesce(bindparam("its_model", type_=Text), job_attempt.c.model),
+            http_status=bindparam("its_http_status", type_=SmallInteger),
+            request_id=bindparam("its_request_id", type_=Text),
+            usage=bindparam("its_usage", type_=JSONB),
+            cost_usd=bindparam("its_cost_usd", type_=Numeric(10, 6)),
+            reason=bindparam("its_reason", type_=Text),
+        )
+    )
+
+
+_END = _close(job_attempt.c.number == bindparam("of_number", type_=SmallInteger))
+_END_OPEN = _close(true())
+
+
 async def end(conn: AsyncConnection, job_id: str, number: int, ended: AttemptEnd) -> None:
     """Close it. An attempt that is closed already stays as it is."""
-    await _end(conn, and_(job_attempt.c.job_id == job_id, job_attempt.c.number == number), ended)
+    await _END.count(conn, {"of_job": job_id, "of_number": number, **_values(ended)})
 
 
 async def end_open(conn: AsyncConnection, job_id: str, ended: AttemptEnd) -> None:
     """Close what is open of a job: usually one; two where the answer to a commit was lost and it was made again."""
-    await _end(conn, job_attempt.c.job_id == job_id, ended)
+    await _END_OPEN.count(conn, {"of_job": job_id, **_values(ended)})
 
 
-async def _end(conn: AsyncConnection, which: ColumnElement[bool], ended: AttemptEnd) -> None:
-    values: dict[str, Any] = {
-        "outcome": ended.outcome,
-        "http_status": ended.http_status,
-        "request_id": ended.request_id and ended.request_id[:200],
-        "usage": ended.usage,
-        "cost_usd": None if ended.cost_usd is None else Decimal(str(round(ended.cost_usd, 6))),
-        "reason": ended.reason and ended.reason[:300],
+def _values(ended: AttemptEnd) -> dict[str, Any]:
+    return {
+        "its_outcome": ended.outcome,
+        "its_model": ended.model,
+        "its_http_status": ended.http_status,
+        "its_request_id": ended.request_id and ended.request_id[:200],
+        "its_usage": ended.usage,
+        "its_cost_usd": None if ended.cost_usd is None else Decimal(str(round(ended.cost_usd, 6))),
+        "its_reason": ended.reason and ended.reason[:300],
     }
-    if ended.model is not None:
-        values["model"] = ended.model
-    finished_at = func.greatest(func.clock_timestamp(), job_attempt.c.started_at)
-    still_open = job_attempt.c.finished_at.is_(None)
-    await conn.execute(update(job_attempt).where(which, still_open).values(finished_at=finished_at, **values))
 
 
 @dataclass(frozen=True, kw_only=True)

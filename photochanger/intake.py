@@ -6,16 +6,32 @@ comes first and the count in a statement of its own, because a statement sees wh
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, literal, or_, select
+from sqlalchemy import (
+    Float,
+    Integer,
+    Interval,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
 
 from photochanger.errors import Failure, Refusal
-from photochanger.jobs import OPEN, Status, status_is
-from photochanger.tables import job, job_input, processing_log
+from photochanger.job import OPEN, Status, literal, status_is
+from photochanger.prepared import Prepared
+from photochanger.tables import HexId, job, job_input, processing_log
 
 LOCK_CLASS = 41_001
 DUPLICATE_OF_DONE_SECONDS = 60
@@ -57,113 +73,131 @@ class Admission:
     joined: bool
 
 
+_IN_TIME = and_(status_is(*OPEN), job.c.expires_at > func.now())
+_THIS_SLOT = bindparam("this_slot", type_=Text)
+_LOCK = Prepared(select(func.pg_advisory_xact_lock(LOCK_CLASS, func.hashtext(_THIS_SLOT))))
+_IN_WORK = Prepared(select(func.count().label("photos")).where(job.c.slot_id == _THIS_SLOT, status_is(*OPEN)))
+
+
+def _newest(*which: ColumnElement[bool]) -> Prepared:
+    """The newest job of this slot that has the photo already, and whether it can still answer."""
+    result_kept = and_(status_is(Status.DONE), job.c.result_expires_at > func.now())
+    return Prepared(
+        select(job.c.job_id, job_input.c.photo_sha256, or_(_IN_TIME, result_kept).label("still_good"))
+        .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
+        .where(job_input.c.slot_id == _THIS_SLOT, job.c.source == bindparam("this_source", type_=Text), *which)
+        .order_by(job.c.created_at.desc())
+        .limit(literal_column("1"))
+    )
+
+
+_BY_KEY = _newest(job_input.c.idempotency_key == bindparam("this_key", type_=Text))
+_BY_FILE = _newest(
+    job_input.c.photo_sha256 == bindparam("this_sha256", type_=LargeBinary),
+    job_input.c.slot_version == bindparam("this_version", type_=Integer),
+    or_(
+        _IN_TIME,
+        and_(
+            status_is(Status.DONE),
+            job.c.finished_at > func.now() - literal_column(f"interval '{DUPLICATE_OF_DONE_SECONDS} seconds'"),
+            job.c.result_path.is_not(None),
+        ),
+    ),
+)
+
+
 async def admit(conn: AsyncConnection, photo: NewPhoto, *, in_work_limit: int) -> Admission:
-    """Queue the photo, or join the job that has it.
+    """Queue the photo, or join the job that has it. In a transaction, which holds the slot's lock until its end.
 
     Raises `Refusal`: `idempotency_conflict` for a key used with another file, `rate_limited` past the slot's limit.
     """
-    await conn.execute(select(func.pg_advisory_xact_lock(LOCK_CLASS, func.hashtext(photo.slot_id))))
+    this = {"this_slot": photo.slot_id}
+    await _LOCK.rows(conn, this)
     same = await _same_photo(conn, photo)
     if same is not None:
         return Admission(job_id=same, joined=True)
-    in_work = select(func.count()).where(job.c.slot_id == photo.slot_id, status_is(*OPEN))
-    if (await conn.execute(in_work)).scalar_one() >= in_work_limit:
+    if (await _IN_WORK.rows(conn, this))[0]["photos"] >= in_work_limit:
         raise Refusal(
             Failure.RATE_LIMITED,
             f"The slot has its {in_work_limit} photos in work already.",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
-    await _insert(conn, photo)
+    await _INSERT.count(conn, _values(photo))
     return Admission(job_id=photo.job_id, joined=False)
 
 
 async def _same_photo(conn: AsyncConnection, photo: NewPhoto) -> str | None:
     """The job that answers for this photo already: by its idempotency key, else by file, slot and slot version."""
-    in_time = and_(status_is(*OPEN), job.c.expires_at > func.now())
-    still_good = or_(in_time, and_(status_is(Status.DONE), job.c.result_expires_at > func.now()))
-    query = (
-        select(job.c.job_id, job_input.c.photo_sha256, still_good.label("still_good"))
-        .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
-        .where(job_input.c.slot_id == photo.slot_id, job.c.source == photo.source)
-        .order_by(job.c.created_at.desc())
-        .limit(1)
-    )
-    if photo.idempotency_key is not None:
-        found = (await conn.execute(query.where(job_input.c.idempotency_key == photo.idempotency_key))).one_or_none()
-        return _keyed(found, photo)
-    fresh = and_(
-        status_is(Status.DONE),
-        job.c.finished_at > func.now() - timedelta(seconds=DUPLICATE_OF_DONE_SECONDS),
-        job.c.result_path.is_not(None),
-    )
-    same_file = and_(
-        job_input.c.photo_sha256 == photo.sha256,
-        job_input.c.slot_version == photo.slot_version,
-        or_(in_time, fresh),
-    )
-    found = (await conn.execute(query.where(same_file))).one_or_none()
-    return None if found is None else str(found.job_id)
-
-
-def _keyed(found: Row[Any] | None, photo: NewPhoto) -> str | None:
-    if found is None:
+    this = {"this_slot": photo.slot_id, "this_source": photo.source}
+    if photo.idempotency_key is None:
+        found = await _BY_FILE.rows(conn, {**this, "this_sha256": photo.sha256, "this_version": photo.slot_version})
+        return found[0]["job_id"] if found else None
+    found = await _BY_KEY.rows(conn, {**this, "this_key": photo.idempotency_key})
+    if not found:
         return None
-    if found.photo_sha256 != photo.sha256:
-        raise Refusal(Failure.IDEMPOTENCY_CONFLICT, job_id=found.job_id)
-    return str(found.job_id) if found.still_good else None
+    if found[0]["photo_sha256"] != photo.sha256:
+        raise Refusal(Failure.IDEMPOTENCY_CONFLICT, job_id=found[0]["job_id"])
+    return found[0]["job_id"] if found[0]["still_good"] else None
 
 
-async def _insert(conn: AsyncConnection, photo: NewPhoto) -> None:
+def _insert() -> Prepared:
+    """Job, input and log line, in one statement."""
+
+    def seconds(name: str) -> ColumnElement[Any]:
+        return cast(bindparam(name, type_=Float), Float) * literal_column("interval '1 second'", Interval)
+
     # now() is the moment the transaction began: waiting for the slot's lock moves no deadline.
-    created_at = func.now() - timedelta(seconds=photo.age_seconds)
-    moments = select(
-        created_at.label("created_at"),
-        (created_at + timedelta(seconds=photo.sync_response_seconds)).label("expires_at"),
-    ).subquery("moments")
+    created_at = func.now() - seconds("age_seconds")
+    expires_at = created_at + seconds("sync_response_seconds")
+    job_id = bindparam("job_id", type_=HexId)
     new_job = (
         insert(job)
-        .from_select(
-            [
-                "job_id", "source", "slot_id", "provider", "status", "max_attempts",
-                "created_at", "expires_at", "start_by", "run_after",
-            ],
-            select(
-                literal(photo.job_id, job.c.job_id.type),
-                literal(photo.source),
-                literal(photo.slot_id),
-                literal(photo.provider),
-                literal(Status.QUEUED.value),
-                literal(photo.max_attempts),
-                moments.c.created_at,
-                moments.c.expires_at,
-                moments.c.expires_at - timedelta(seconds=photo.least_seconds),
-                moments.c.created_at,
-            ),
-            include_defaults=False,
+        .values(
+            job_id=job_id,
+            source=bindparam("source", type_=Text),
+            slot_id=_THIS_SLOT,
+            provider=bindparam("provider", type_=Text),
+            status=literal(Status.QUEUED),
+            max_attempts=bindparam("max_attempts", type_=SmallInteger),
+            created_at=created_at,
+            expires_at=expires_at,
+            start_by=expires_at - seconds("least_seconds"),
+            run_after=created_at,
         )
         .cte("new_job")
-    )  # fmt: skip
-    new_input = (
-        insert(job_input)
-        .values(
-            job_id=photo.job_id,
-            slot_id=photo.slot_id,
-            slot_version=photo.slot_version,
-            snapshot=photo.snapshot,
-            booth_fields=photo.booth_fields,
-            photo_path=photo.photo_path,
-            photo_mime=photo.mime,
-            photo_bytes=photo.size_bytes,
-            photo_width=photo.width,
-            photo_height=photo.height,
-            photo_sha256=photo.sha256,
-            idempotency_key=photo.idempotency_key,
-        )
-        .cte("new_input")
     )
-    log_line = insert(processing_log).values(
-        job_id=photo.job_id,
-        event="queued",
-        details=literal({"slot": photo.slot_id, "received_seconds": round(photo.age_seconds, 3)}, JSONB),
+    columns = job_input.c
+    given = {column.name: bindparam(f"input_{column.name}", type_=column.type) for column in columns}
+    given |= {"job_id": job_id, "slot_id": _THIS_SLOT}
+    new_input = insert(job_input).values(given).cte("new_input")
+    line = insert(processing_log).values(
+        job_id=job_id, event=literal_column("'queued'"), details=bindparam("log", type_=JSONB)
     )
-    await conn.execute(log_line.add_cte(new_job, new_input))
+    return Prepared(line.add_cte(new_job, new_input))
+
+
+_INSERT = _insert()
+
+
+def _values(photo: NewPhoto) -> dict[str, Any]:
+    return {
+        "job_id": photo.job_id,
+        "this_slot": photo.slot_id,
+        "source": photo.source,
+        "provider": photo.provider,
+        "max_attempts": photo.max_attempts,
+        "age_seconds": photo.age_seconds,
+        "sync_response_seconds": float(photo.sync_response_seconds),
+        "least_seconds": photo.least_seconds,
+        "input_slot_version": photo.slot_version,
+        "input_snapshot": photo.snapshot,
+        "input_booth_fields": photo.booth_fields,
+        "input_photo_path": photo.photo_path,
+        "input_photo_mime": photo.mime,
+        "input_photo_bytes": photo.size_bytes,
+        "input_photo_width": photo.width,
+        "input_photo_height": photo.height,
+        "input_photo_sha256": photo.sha256,
+        "input_idempotency_key": photo.idempotency_key,
+        "log": {"slot": photo.slot_id, "received_seconds": round(photo.age_seconds, 3)},
+    }

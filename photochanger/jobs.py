@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlalchemy import (
     Float,
-    Insert,
     Integer,
     Interval,
     LargeBinary,
@@ -47,6 +46,7 @@ from photochanger.job import Result as Result
 from photochanger.job import Status as Status
 from photochanger.job import literal
 from photochanger.job import status_is as status_is
+from photochanger.prepared import Prepared
 from photochanger.tables import HexId, job, processing_log
 
 
@@ -75,21 +75,19 @@ def held(claimed: Job) -> dict[str, Any]:
 NO_RUNNER: Mapping[str, Any] = {"runner": null(), "lease_until": null()}
 
 
-def _logged(move: Update, *, event: str) -> Insert:
+def _logged(move: Update, *, event: str) -> Prepared:
     """The UPDATE and its log line as one statement; its row count is the number of jobs moved."""
     moved = move.returning(job.c.job_id).cte("moved")
     line = select(
         moved.c.job_id, literal_column(f"'{event}'"), bindparam("log_runner", type_=Text), bindparam("log", type_=JSONB)
     )
-    return insert(processing_log).from_select(["job_id", "event", "runner", "details"], line)
+    return Prepared(insert(processing_log).from_select(["job_id", "event", "runner", "details"], line))
 
 
 async def _moved(
-    conn: AsyncConnection, statement: Insert, *, log: Mapping[str, Any] | None = None, **values: Any
+    conn: AsyncConnection, statement: Prepared, *, log: Mapping[str, Any] | None = None, **values: Any
 ) -> int:
-    parameters = {"log_runner": values.get("held_runner"), "log": log, **values}
-    # SQLAlchemy keeps an INSERT's row count only when asked to.
-    return (await conn.execute(statement, parameters, execution_options={"preserve_rowcount": True})).rowcount
+    return await statement.count(conn, {"log_runner": values.get("held_runner"), "log": log, **values})
 
 
 _PARKED: Mapping[str, Any] = {
@@ -205,7 +203,7 @@ async def release(conn: AsyncConnection, claimed: Job, *, why: str) -> bool:
     return await _moved(conn, _RELEASE, log={"why": why}, **held(claimed)) == 1
 
 
-def _expire(which: ColumnElement[bool]) -> Insert:
+def _expire(which: ColumnElement[bool]) -> Prepared:
     timeout = Failure.TIMEOUT
     move = (
         update(job)

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-SECRET_NAMES = re.compile(r"password|secret|token|authorization|api_?key|cookie", re.IGNORECASE)
+SECRET_NAMES = re.compile(r"password|secret|token|authorization|(api|signing)[-_]?key|cookie", re.IGNORECASE)
 SECRET_TEXTS = re.compile(
     r"AIza[0-9A-Za-z_\-]{20,}"  # Google's API keys
     r"|(?<=[?&]key=)[^&\s\"']+"

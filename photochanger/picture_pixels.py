@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
 
 # The plugins are called directly: Pillow's own detection would import a dozen more and take an MPO for what it is not.
+PLENTY_PX = 2048
+"""More than any provider draws in one go."""
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
     JPEG: JpegImagePlugin.JpegImageFile,
     PNG: PngImagePlugin.PngImageFile,
@@ -56,6 +58,15 @@ def fitting(width: int, height: int, *, max_side_px: int) -> tuple[int, int]:
     """The size that fits into a square of `max_side_px`; never larger than it is."""
     scale = min(1.0, max_side_px / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def side_to_shrink_to(width: int, height: int, *, max_side_px: int) -> int:
+    """The longest side of a picture that must become smaller: half of it, where that is still plenty for a provider.
+
+    A JPEG gives half its size for a quarter of the work: 116 instead of 415 ms for 20 megapixels.
+    """
+    half = -(-max(width, height) // 2)
+    return half if PLENTY_PX <= half <= max_side_px < max(width, height) else max_side_px
 
 
 def read_through(image: ImageFile.ImageFile) -> None:

@@ -17,7 +17,15 @@ from photochanger.errors import PictureError
 from photochanger.picture_bytes import plain_bytes
 from photochanger.picture_encoding import encode, encode_within, output_mime
 from photochanger.picture_kinds import EXTENSIONS, WEBP, mime_of
-from photochanger.picture_pixels import decode, is_upright_srgb, open_picture, read_through, shrink, upright_srgb
+from photochanger.picture_pixels import (
+    decode,
+    is_upright_srgb,
+    open_picture,
+    read_through,
+    shrink,
+    side_to_shrink_to,
+    upright_srgb,
+)
 
 Answer = dict[str, Any]
 
@@ -72,7 +80,7 @@ def _prepared(
     if fits and plain is not None and len(plain) <= max_bytes and is_upright_srgb(image):
         read_through(image)
         return source_mime, size, plain
-    pixels = upright_srgb(image, max_side_px=max_side_px)
+    pixels = upright_srgb(image, max_side_px=side_to_shrink_to(*size, max_side_px=max_side_px))
     wanted = output_mime(pixels, source_mime=source_mime, accepted=accepted)
     mime, pixels, output = encode_within(pixels, mime=wanted, accepted=accepted, max_bytes=max_bytes)
     return mime, pixels.size, output

@@ -2,7 +2,17 @@
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
+
+import uvloop
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run a process's main function on uvloop; its exit code."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import cast, func, select
+from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from photochanger.prepared import Prepared
 from photochanger.tables import slot, slot_template
 
 SLOT_ID = re.compile(r"slot-0(0[1-9]|1[0-5])")
@@ -66,9 +67,12 @@ COLUMNS = [
 ]
 
 
+_GET = Prepared(select(*COLUMNS).where(slot.c.slot_id == bindparam("wanted", type_=Text)))
+
+
 async def get(conn: AsyncConnection, slot_id: str) -> Slot | None:
     """The slot, or None when there is none with this id."""
     if not SLOT_ID.fullmatch(slot_id):
         return None
-    row = (await conn.execute(select(*COLUMNS).where(slot.c.slot_id == slot_id))).one_or_none()
-    return None if row is None else Slot(**row._asdict())
+    rows = await _GET.rows(conn, {"wanted": slot_id})
+    return Slot(**rows[0]) if rows else None

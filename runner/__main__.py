@@ -1,12 +1,11 @@
 """`photochanger-runner`: one runner process."""
 
-import asyncio
 import sys
 
 from photochanger.db import Database
 from photochanger.images import Pictures
 from photochanger.media import Media
-from photochanger.process import stop_on_signals
+from photochanger.process import run, stop_on_signals
 from photochanger.providers import Providers
 from photochanger.settings import Settings
 from photochanger.startup import run_process
@@ -17,7 +16,7 @@ from runner.workshop import Workshop, load_drivers, open_session
 
 def main() -> int:
     """The console script."""
-    return run_process("runner", lambda *arguments: asyncio.run(_run(*arguments)))
+    return run_process("runner", lambda *arguments: run(_run(*arguments)))
 
 
 async def _run(settings: Settings, providers: Providers, database_url: str) -> int:

@@ -35,7 +35,7 @@ MAX_ERROR_BYTES = 1024 * 1024
 ERROR_BODY_SECONDS = 2.0
 """An error's status counts more than its text: this long its body is waited for."""
 CONNECT_SECONDS = 5.0
-CHUNK_BYTES = 192 * 1024
+CHUNK_BYTES = 768 * 1024
 """A multiple of 3, so that the base64 of the pieces is the base64 of the whole."""
 
 TEXT_CHARACTERS = 4_000

@@ -56,7 +56,7 @@ async def record(conn: AsyncConnection, media: Media, job: Job, checked: Checked
     """Job done, attempt closed, files in their place: in one transaction. False when the job is no longer ours.
 
     From the UPDATE on the row is locked until the commit: nobody else can end this job or put files in their place. If
-    anything fails before the commit, the files go again while the lock still holds.
+    anything fails before the commit, the files go again while the lock still holds. So this comes last before it.
     """
     if not await jobs.finish(conn, job, result=checked.result, ttl_hours=job.snapshot["result_ttl_hours"]):
         return False

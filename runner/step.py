@@ -191,10 +191,8 @@ class Step:
             checked = await keeping.check(self._shop, self._job, image, name=self._name)
 
         async def record(conn: AsyncConnection) -> bool:
-            kept = await keeping.record(conn, self._shop.media, self._job, checked, number=number)
-            if kept:
-                await breaker.note(conn, provider.name, model.name, answered=True)
-            return kept
+            await breaker.note(conn, provider.name, model.name, answered=True)
+            return await keeping.record(conn, self._shop.media, self._job, checked, number=number)
 
         return "done" if await self._write(record) else "lost"
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 
 from photochanger import app_settings
 from photochanger.tables import job_input, slot
-from tests import pictures
+from tests import bad_pictures, pictures
 from tests.booths import nothing_left, post_photo
 from tests.pictures import Make
 from tests.raw_http import eventually, jobs_in
@@ -55,22 +55,22 @@ def all_like(files: Mapping[str, Make], outcome: Outcome) -> dict[str, Outcome]:
 async def test_what_is_no_jpeg_png_or_webp_is_unsupported_whatever_it_is_called(
     api: Api, http: httpx.AsyncClient
 ) -> None:
-    outcomes = await refused(api, http, pictures.FOREIGN)
-    assert outcomes == all_like(pictures.FOREIGN, (415, "unsupported_media_type"))
+    outcomes = await refused(api, http, bad_pictures.FOREIGN)
+    assert outcomes == all_like(bad_pictures.FOREIGN, (415, "unsupported_media_type"))
 
 
 async def test_a_header_over_64_megapixels_is_too_large(api: Api, http: httpx.AsyncClient) -> None:
-    outcomes = await refused(api, http, pictures.TOO_LARGE)
-    assert outcomes == all_like(pictures.TOO_LARGE, (413, "payload_too_large"))
+    outcomes = await refused(api, http, bad_pictures.TOO_LARGE)
+    assert outcomes == all_like(bad_pictures.TOO_LARGE, (413, "payload_too_large"))
 
 
 async def test_a_misshapen_picture_is_invalid(api: Api, http: httpx.AsyncClient) -> None:
-    outcomes = await refused(api, http, pictures.MISSHAPEN)
-    assert outcomes == all_like(pictures.MISSHAPEN, (400, "invalid_image"))
+    outcomes = await refused(api, http, bad_pictures.MISSHAPEN)
+    assert outcomes == all_like(bad_pictures.MISSHAPEN, (400, "invalid_image"))
 
 
 async def test_a_picture_whose_header_cannot_be_read_is_invalid(api: Api, http: httpx.AsyncClient) -> None:
-    files = {name: pictures.BROKEN[name] for name in UNREADABLE}
+    files = {name: bad_pictures.BROKEN[name] for name in UNREADABLE}
     assert await refused(api, http, files) == all_like(files, (400, "invalid_image"))
 
 
@@ -125,7 +125,7 @@ async def test_what_only_a_decode_finds_broken_is_refused_by_its_header_or_queue
 ) -> None:
     async with api.db.begin() as conn:
         await app_settings.store(conn, "ingest.photos_in_work_per_slot", 100, by="test")
-    broken = {name: make for name, make in pictures.BROKEN.items() if name not in UNREADABLE}
+    broken = {name: make for name, make in bad_pictures.BROKEN.items() if name not in UNREADABLE}
     tasks = {name: asyncio.create_task(post_photo(http, api.url, make())) for name, make in broken.items()}
 
     async def all_decided() -> bool:
@@ -148,7 +148,7 @@ async def test_seeded_damage_to_headers_is_never_a_crash(api: Api, http: httpx.A
     files = [
         damaged
         for seed, make in enumerate(pictures.KINDS.values())
-        for damaged in pictures.mutations(make(), count=40, seed=seed, within=64)
+        for damaged in bad_pictures.mutations(make(), count=40, seed=seed, within=64)
     ]
     tasks = [asyncio.create_task(post_photo(http, api.url, file)) for file in files]
 

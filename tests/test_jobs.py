@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger import attempts, job_state, jobs
-from photochanger.db import Database
+from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import Failure
 from photochanger.jobs import FINAL, OPEN, Job, Status
 from photochanger.tables import job
@@ -285,3 +285,19 @@ async def test_a_line_of_the_audit_trail_tells_its_own_moment_not_its_transactio
         await jobs.finish(conn, held, result=result_of(job_id), ttl_hours=1)
     assert (await log_lines(db, job_id))[-1].at >= began + timedelta(seconds=0.05)
     assert (await row(db, job_id)).finished_at >= began + timedelta(seconds=0.05)
+
+
+async def test_a_connection_that_is_lost_is_told_as_a_database_that_is_away(db: Database) -> None:
+    """Whoever moves a job can tell it from a mistake, and the next one gets a living connection."""
+    job_id, held = await job_in(db, Status.RUNNING)
+    moves: list[Move] = [_claim, _park, _finish, _fail, _release, _expire, jobs.hold]
+    for move in moves:
+        with pytest.raises(UNAVAILABLE):
+            async with db.begin() as conn:
+                pid = (await conn.execute(select(func.pg_backend_pid()))).scalar_one()
+                async with db.at_once() as other:
+                    await other.execute(select(func.pg_terminate_backend(pid)))
+                await move(conn, held)
+    async with db.at_once() as conn:
+        assert await _finish(conn, held)
+    assert (await row(db, job_id)).status == "done"

@@ -8,7 +8,7 @@ import pytest
 
 from photochanger.errors import Failure, Refusal
 from photochanger.picture_header import Header, read_header
-from tests import pictures
+from tests import bad_pictures, pictures
 from tests.pictures import Make
 
 
@@ -40,21 +40,21 @@ def test_the_size_is_the_stored_one_whatever_the_orientation(tmp_path: Path) -> 
     assert header_of(pictures.turned(6), tmp_path) == Header("image/jpeg", pictures.HEIGHT, pictures.WIDTH)
 
 
-@pytest.mark.parametrize("make", pictures.FOREIGN.values(), ids=pictures.FOREIGN)
+@pytest.mark.parametrize("make", bad_pictures.FOREIGN.values(), ids=bad_pictures.FOREIGN)
 def test_anything_else_is_an_unsupported_type(make: Make, tmp_path: Path) -> None:
     assert refusal_of(make(), tmp_path) is Failure.UNSUPPORTED_MEDIA_TYPE
 
 
-@pytest.mark.parametrize("make", pictures.TOO_LARGE.values(), ids=pictures.TOO_LARGE)
+@pytest.mark.parametrize("make", bad_pictures.TOO_LARGE.values(), ids=bad_pictures.TOO_LARGE)
 def test_over_64_megapixels_is_refused_from_the_header_alone(make: Make, tmp_path: Path) -> None:
     assert refusal_of(make(), tmp_path) is Failure.PAYLOAD_TOO_LARGE
 
 
 def test_64_megapixels_are_accepted(tmp_path: Path) -> None:
-    assert header_of(pictures.one_colour_webp(8000, 8000), tmp_path) == Header("image/webp", 8000, 8000)
+    assert header_of(bad_pictures.one_colour_webp(8000, 8000), tmp_path) == Header("image/webp", 8000, 8000)
 
 
-@pytest.mark.parametrize("make", pictures.MISSHAPEN.values(), ids=pictures.MISSHAPEN)
+@pytest.mark.parametrize("make", bad_pictures.MISSHAPEN.values(), ids=bad_pictures.MISSHAPEN)
 def test_a_picture_too_small_or_too_narrow_is_invalid(make: Make, tmp_path: Path) -> None:
     assert refusal_of(make(), tmp_path) is Failure.INVALID_IMAGE
 
@@ -66,12 +66,12 @@ def test_the_smallest_and_the_narrowest_pictures_are_accepted(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["empty file", "JPEG magic only", "PNG magic only", "WEBP magic only"])
 def test_a_file_without_a_header_is_invalid(name: str, tmp_path: Path) -> None:
-    assert refusal_of(pictures.BROKEN[name](), tmp_path) is Failure.INVALID_IMAGE
+    assert refusal_of(bad_pictures.BROKEN[name](), tmp_path) is Failure.INVALID_IMAGE
 
 
 def test_a_refusal_tells_the_size_that_was_found(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
-        header_of(pictures.huge_jpeg(), tmp_path)
+        header_of(bad_pictures.huge_jpeg(), tmp_path)
 
     assert "65535 × 65535" in caught.value.details
 
@@ -115,7 +115,7 @@ def test_twenty_hostile_megabytes_are_refused_quickly(data: bytes, tmp_path: Pat
 @pytest.mark.parametrize("mime", pictures.TALKATIVE)
 def test_damaged_headers_give_a_header_or_a_refusal_and_nothing_else(mime: str, tmp_path: Path) -> None:
     outcomes: set[str | Failure] = set()
-    for data in pictures.mutations(pictures.TALKATIVE[mime](1), count=1500, seed=7, within=400):
+    for data in bad_pictures.mutations(pictures.TALKATIVE[mime](1), count=1500, seed=7, within=400):
         try:
             header = header_of(data, tmp_path)
         except Refusal as refusal:

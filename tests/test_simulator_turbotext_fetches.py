@@ -12,7 +12,7 @@ from aiohttp import web
 
 from simulators.server import serving
 from simulators.turbotext_fetches import MAX_BYTES, Fetcher, FetchFailed
-from tests import pictures
+from tests import bad_pictures, pictures
 from tests.simulated import photo_bytes
 from tests.test_simulator_turbotext import PHOTO, RED, Studio, opened_studio
 
@@ -70,10 +70,10 @@ async def test_nobody_at_the_url_is_a_url_error(studio: Studio, url: str) -> Non
 
 
 FILES = {
-    "JPEG cut in half": (pictures.BROKEN["JPEG cut in half"](), "image/jpeg"),
-    "HTML": (pictures.FOREIGN["HTML"](), "image/jpeg"),
-    "GIF": (pictures.FOREIGN["GIF"](), "image/gif"),
-    "HEIC": (pictures.FOREIGN["HEIC"](), "image/heic"),
+    "JPEG cut in half": (bad_pictures.BROKEN["JPEG cut in half"](), "image/jpeg"),
+    "HTML": (bad_pictures.FOREIGN["HTML"](), "image/jpeg"),
+    "GIF": (bad_pictures.FOREIGN["GIF"](), "image/gif"),
+    "HEIC": (bad_pictures.FOREIGN["HEIC"](), "image/heic"),
     "WEBP": (pictures.webp(), "image/webp"),
     "nothing": (b"", "image/jpeg"),
 }
