@@ -11,11 +11,15 @@ from structlog.typing import EventDict, WrappedLogger
 SECRET_NAMES = re.compile(r"password|secret|token|authorization|(api|signing)[-_]?key|cookie", re.IGNORECASE)
 SECRET_TEXTS = re.compile(
     r"AIza[0-9A-Za-z_\-]{20,}"  # Google's API keys
+    r"|\$2[aby]\$\d\d\$[./0-9A-Za-z]+"  # bcrypt
     r"|(?<=[?&]key=)[^&\s\"']+"
     r"|(?<=Bearer )[^\s\"']+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",  # user:password in a URL
 )
 MAX_TEXT_CHARACTERS = 2_000
+MAX_TRACEBACK_CHARACTERS = 8_000
+LOOK_AHEAD_CHARACTERS = 4_000
+"""A secret that lies across the cut is found before the cut is made."""
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -24,17 +28,36 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _clean(name: str, value: Any) -> Any:
-    if SECRET_NAMES.search(name) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return value
+    if SECRET_NAMES.search(name):
         return "[redacted]"
-    if isinstance(value, str):
-        return SECRET_TEXTS.sub("[redacted]", value[:MAX_TEXT_CHARACTERS])
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, dict):
-        return {key: _clean(str(key), item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+        return {_text(str(key)): _clean(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
         return [_clean(name, item) for item in value]
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, bytes | bytearray | memoryview):
         return f"[{len(value)} bytes]"
-    return value
+    if name == "exception":  # its last lines say most
+        return SECRET_TEXTS.sub("[redacted]", str(value))[-MAX_TRACEBACK_CHARACTERS:]
+    return _text(value if isinstance(value, str) else repr(value))
+
+
+def _text(text: str) -> str:
+    return SECRET_TEXTS.sub("[redacted]", text[: MAX_TEXT_CHARACTERS + LOOK_AHEAD_CHARACTERS])[:MAX_TEXT_CHARACTERS]
+
+
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """For a terminal: nothing a client has sent may forge a line or move the cursor. A traceback keeps its lines."""
+    return {name: value if name == "exception" else _escaped(value) for name, value in event.items()}
+
+
+def _escaped(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in value)
 
 
 def configure(process: str) -> None:
@@ -47,14 +70,21 @@ def configure(process: str) -> None:
         structlog.processors.format_exc_info,
         redact,
     ]
-    renderer = structlog.dev.ConsoleRenderer() if watched else structlog.processors.JSONRenderer()
+    rendering: list[Any] = (
+        [_printable, structlog.dev.ConsoleRenderer()] if watched else [structlog.processors.JSONRenderer()]
+    )
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+            foreign_pre_chain=shared,
+        )
+    )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -39,6 +39,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(900)]
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 """How a postmaster is told to stop."""
 NO_LIMIT = 1_000
+BACK_SECONDS = 2.0
+"""So long after a fault everything answers again."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Rush:
     async def check(self, report: Report, *, killed: bool) -> Counter[str]:
         """The invariants, and that a plain photo is quick again. The jobs by their status."""
         studio = self.studio
+        await asyncio.sleep(BACK_SECONDS)
         calls = (await studio.simulators.read("gemini/stats"))["requests"]
         async with Database(studio.station.environment["DATABASE_URL"]) as db:  # the studio's own may be in pieces
             counted = await assert_all_holds(

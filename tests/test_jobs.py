@@ -290,14 +290,17 @@ async def test_a_line_of_the_audit_trail_tells_its_own_moment_not_its_transactio
 async def test_a_connection_that_is_lost_is_told_as_a_database_that_is_away(db: Database) -> None:
     """Whoever moves a job can tell it from a mistake, and the next one gets a living connection."""
     job_id, held = await job_in(db, Status.RUNNING)
-    moves: list[Move] = [_claim, _park, _finish, _fail, _release, _expire, jobs.hold]
-    for move in moves:
+
+    async def cut_off(move: Move) -> None:
+        async with db.begin() as conn:
+            pid = (await conn.execute(select(func.pg_backend_pid()))).scalar_one()
+            async with db.at_once() as other:
+                await other.execute(select(func.pg_terminate_backend(pid)))
+            await move(conn, held)
+
+    for move in (_claim, _park, _finish, _fail, _release, _expire, jobs.hold):
         with pytest.raises(UNAVAILABLE):
-            async with db.begin() as conn:
-                pid = (await conn.execute(select(func.pg_backend_pid()))).scalar_one()
-                async with db.at_once() as other:
-                    await other.execute(select(func.pg_terminate_backend(pid)))
-                await move(conn, held)
+            await cut_off(move)
     async with db.at_once() as conn:
         assert await _finish(conn, held)
     assert (await row(db, job_id)).status == "done"
