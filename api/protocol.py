@@ -10,6 +10,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_SECONDS = 10.0
+FRESH_SECONDS = 1.0
 
 
 class BoothProtocol(HttpToolsProtocol):
@@ -43,6 +44,13 @@ class BoothProtocol(HttpToolsProtocol):
         """They came in time."""
         self._headers_arrived()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """The process ends. A connection made just now may have its request on the way: it is not cut off under it."""
+        if self.cycle is None:
+            self.loop.call_later(FRESH_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def on_response_complete(self) -> None:
         """The answer is out. What is left of the request's body is not waited for.

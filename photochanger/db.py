@@ -23,6 +23,7 @@ log = structlog.get_logger()
 UNAVAILABLE: tuple[type[Exception], ...] = (
     psycopg_pool.PoolTimeout,
     psycopg.OperationalError,
+    psycopg.InterfaceError,
     OperationalError,
     InterfaceError,
 )
@@ -59,7 +60,7 @@ class Database:
             open=False,
         )
         self._engine: AsyncEngine = create_async_engine(
-            "postgresql+psycopg://", async_creator=self._pool.getconn, poolclass=NullPool
+            "postgresql+psycopg://", async_creator=self._pool.getconn, poolclass=NullPool, hide_parameters=True
         )
         self._mending: asyncio.Task[None] | None = None
 

@@ -3,12 +3,14 @@
 One row per runner, renewed once a second, instead of one lease per job: a beat costs the same with 1 job or with 256.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
 
 from photochanger import attempts, jobs
 from photochanger.attempts import AttemptEnd
@@ -38,15 +40,23 @@ async def take_back(conn: AsyncConnection) -> int:
     What is at its provider is polled by whoever claims it next. A call that may already have been paid for is repeated
     only if the slot allows it and an attempt is left; else the job fails as `interrupted`.
     """
-    lost = list(await conn.execute(_lost()))
+    alive = exists().where(runner.c.runner == job.c.runner, runner.c.lease_until > func.now())
+    lost = list(await conn.execute(_running(or_(job.c.lease_until < func.now(), ~alive))))
     for row in lost:
         await _take_back(conn, row)
     await conn.execute(delete(runner).where(runner.c.lease_until < func.now() - timedelta(days=1)))
     return len(lost)
 
 
-def _lost() -> Any:
-    alive = exists().where(runner.c.runner == job.c.runner, runner.c.lease_until > func.now())
+async def release_unheld(conn: AsyncConnection, name: str, *, held_job_ids: Collection[str]) -> int:
+    """Give back what this runner has claimed without knowing it: the answer to its claim was lost. How many."""
+    unheld = list(await conn.execute(_running(job.c.runner == name, job.c.job_id.not_in(held_job_ids))))
+    for row in unheld:
+        await _take_back(conn, row)
+    return len(unheld)
+
+
+def _running(*which: ColumnElement[bool]) -> Any:
     called = exists().where(job_attempt.c.job_id == job.c.job_id, job_attempt.c.finished_at.is_(None))
     return (
         select(
@@ -66,9 +76,7 @@ def _lost() -> Any:
             called.label("called"),
         )
         .join_from(job, job_input, job.c.job_id == job_input.c.job_id)
-        .where(
-            jobs.status_is(Status.RUNNING), job.c.expires_at > func.now(), or_(job.c.lease_until < func.now(), ~alive)
-        )
+        .where(jobs.status_is(Status.RUNNING), job.c.expires_at > func.now(), *which)
         .with_for_update(of=job, skip_locked=True)
     )
 

@@ -70,7 +70,9 @@ class Media:
         target = self.path_of(relative)
         try:
             finished.rename(target)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not target.parent.is_dir():
+                raise storage_refusal(error) from error
             if not target.exists():
                 raise
         except OSError as error:
@@ -94,8 +96,9 @@ class Media:
     def discard_work(self, name: str) -> None:
         """Remove what a step has left behind under this name."""
         for folder in ("work", "work/previews"):
-            for path in self.folder(folder).glob(f"{name}*"):
-                path.unlink(missing_ok=True)
+            for ending in ("", "-*", ".*"):  # the first claim's name is the beginning of the tenth's
+                for path in self.folder(folder).glob(f"{name}{ending}"):
+                    path.unlink(missing_ok=True)
 
     def regular_file(self, relative: str) -> tuple[Path, os.stat_result] | None:
         """The file and its figures; None when it is gone, or a link or anything else than a plain file."""

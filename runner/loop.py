@@ -33,7 +33,9 @@ class Runner:
     def __init__(self, workshop: Workshop, *, places: int) -> None:
         self._shop = workshop
         self._places = places
-        self._steps: set[asyncio.Task[None]] = set()
+        self._held: dict[asyncio.Task[None], str] = {}
+        """The steps in hand, and their jobs."""
+        self._claim_lost = False
         self._host = socket.gethostname()
         self._last_beat = -math.inf
         self._in_flight = {provider.name: provider.limits.in_flight for provider in workshop.providers.by_name.values()}
@@ -49,27 +51,32 @@ class Runner:
                     heart.result()  # a heart that stops by a mistake of ours ends the runner
                 claimed = await self._claim()
                 await sleep_unless(self._shop.stopping, seconds=0 if claimed else IDLE_SECONDS)
-            log.info("runner_stopping", runner=self.name, steps=len(self._steps))
-            await asyncio.gather(*self._steps)
+            log.info("runner_stopping", runner=self.name, steps=len(self._held))
+            await asyncio.gather(*self._held)
         finally:
             heart.cancel()
             await self._leave()
         log.info("runner_stopped", runner=self.name)
 
     async def _claim(self) -> bool:
-        places = self._places - len(self._steps)
+        places = self._places - len(self._held)
         if places == 0 or asyncio.get_running_loop().time() - self._last_beat > leases.LEASE_SECONDS / 2:
             return False  # without a fresh lease others would take back at once what is claimed now
         try:
+            if self._claim_lost:
+                async with self._shop.db.begin() as conn:
+                    await leases.release_unheld(conn, self.name, held_job_ids=set(self._held.values()))
+                self._claim_lost = False
             claimed = await self._claimed(places)
         except UNAVAILABLE as error:
+            self._claim_lost = True  # it may have been made all the same
             log.warning("claim_failed", error=type(error).__name__)
             await sleep_unless(self._shop.stopping, seconds=DATABASE_PAUSE_SECONDS)
             return False
         for job in claimed:
             step = asyncio.create_task(Step(self._shop, job).run())
-            self._steps.add(step)
-            step.add_done_callback(self._steps.discard)
+            self._held[step] = job.job_id
+            step.add_done_callback(self._held.pop)
         return bool(claimed)
 
     async def _claimed(self, places: int) -> list[Job]:
@@ -82,12 +89,15 @@ class Runner:
     async def _beat(self) -> None:
         """Renew the lease, and take back what dead runners held.
 
-        A runner judges others only when its own heart has beaten for a whole lease: after an outage of the database all
-        leases have run out, and whoever came first would rob the living.
+        A runner judges others only when its own heart has beaten for a whole lease: after an outage of the database, or
+        when the whole machine slept, all leases have run out, and whoever came first would rob the living.
         """
         loop = asyncio.get_running_loop()
-        steady_since = loop.time()
+        steady_since = looked = loop.time()
         while True:
+            if loop.time() - looked > leases.LEASE_SECONDS / 2:
+                steady_since = loop.time()
+            looked = loop.time()
             try:
                 async with self._shop.db.begin() as conn:
                     if loop.time() - self._last_beat >= leases.BEAT_SECONDS:

@@ -24,17 +24,23 @@ class Models:
         self._gone: dict[tuple[str, str], float] = {}
 
     def current(self, provider: Provider, settings: Mapping[str, Any]) -> Model:
-        """The model to ask: never one that is known to be gone while something replaces it."""
-        model = provider.model(settings)
-        while self._is_gone(provider, model) and model.replacement is not None:
-            model = provider.models[model.replacement]
-        return model
+        """The model to ask: never one that is retired or known to be gone while something living replaces it."""
+        wanted = provider.model(settings)
+        return self._living(provider, wanted) or wanted
 
     def note_gone(self, provider: Provider, model: Model) -> Model | None:
-        """The provider has answered that it has no such model. What replaces it, if anything does."""
+        """The provider has answered that it has no such model. What living one replaces it, if any does."""
         self._gone[provider.name, model.name] = time.monotonic() + REMEMBERED_SECONDS
-        log.error("model_retired", provider=provider.name, model=model.name, replacement=model.replacement)
-        return provider.models[model.replacement] if model.replacement is not None else None
+        living = self._living(provider, model)
+        log.error("model_retired", provider=provider.name, model=model.name, replacement=living and living.name)
+        return living
+
+    def _living(self, provider: Provider, model: Model) -> Model | None:
+        while model.retired or self._is_gone(provider, model):
+            if model.replacement is None:
+                return None
+            model = provider.models[model.replacement]
+        return model
 
     def _is_gone(self, provider: Provider, model: Model) -> bool:
         return self._gone.get((provider.name, model.name), 0.0) > time.monotonic()

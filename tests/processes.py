@@ -33,7 +33,7 @@ PHOTO = photo_bytes()
 ROOT = Path(__file__).parents[1]
 UP_SECONDS = 30.0
 """Until a process is there, on a machine with much else to do."""
-CRASH_MARKS = ("Traceback", "never retrieved", "never awaited", "job_crashed", "request_crashed")
+CRASH_MARKS = ("\nTraceback", "never retrieved", "never awaited", "job_crashed", "request_crashed", "sweep_failed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ class Station:
     def assert_no_crashes(self) -> None:
         """No process has told of a mistake of ours."""
         for process in self.processes:
-            assert not [mark for mark in CRASH_MARKS if mark in process.text()], process.text()
+            assert not [mark for mark in CRASH_MARKS if mark in f"\n{process.text()}"], process.text()
 
     def end(self) -> None:
         """kill -9 whatever still runs."""
@@ -237,10 +237,11 @@ class Studio:
         return rows
 
     async def calls(self, *, in_flight: int) -> None:
-        """Wait until so many calls are in flight."""
+        """Wait until the provider has so many calls, each of them whole, and has answered none of them."""
 
         async def reached() -> bool:
-            return bool((await self.simulators.read("gemini/stats"))["in_flight"] == in_flight)
+            requests = await self.simulators.read("requests")
+            return sum("behaviour" in one and one["status"] is None for one in requests) == in_flight
 
         await until(reached, seconds=10)
 

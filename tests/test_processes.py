@@ -19,9 +19,10 @@ from sqlalchemy import select, update
 from photochanger import migrate
 from photochanger.tables import job_attempt, slot
 from tests import postgres
+from tests.booths import photo_bytes
 from tests.pictures import photo
 from tests.processes import ROOT, UP_SECONDS, Studio, environment_for, opened
-from tests.queue_rows import events, row, until
+from tests.queue_rows import claim_one, events, row, until
 from tests.simulated import simulated
 
 pytestmark = pytest.mark.anyio
@@ -179,6 +180,29 @@ async def test_a_frozen_runners_late_finish_changes_nothing(studio: Studio) -> N
         f"{kept.job_id}.webp",
     ]
     await studio.assert_all_holds()
+
+
+async def test_a_claim_whose_answer_was_lost_is_not_held_by_a_living_runner(studio: Studio, database_url: str) -> None:
+    """The connection breaks after the claim's commit: the job is the runner's, and the runner does not know it."""
+    async with studio.db.begin() as conn:
+        await conn.execute(update(slot).values(sync_response_seconds=10))
+    _, runner = await asyncio.gather(studio.station.api(), studio.station.runner())
+    name = (await runner.told("runner_started"))["runner"]
+    assert (await studio.post(photo_bytes(seed=2))).status_code == 200
+    runner.freeze()
+    posting = asyncio.create_task(studio.post())
+    await studio.until(lambda rows: len(rows) == 2)
+    claimed = await claim_one(studio.db, runner=name)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    runner.thaw()
+    await runner.told("claim_failed")
+    answer = await posting
+    assert answer.headers["x-job-id"] == claimed.job_id
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.slow
