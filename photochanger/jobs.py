@@ -136,17 +136,6 @@ async def park_for_fallback(
     return await _moved(conn, _PARK_FOR_FALLBACK, log=log, **values, **held(claimed)) == 1
 
 
-_HOLD = select(job.c.job_id).where(HELD_BY_CLAIM, job.c.expires_at > func.clock_timestamp()).with_for_update()
-
-
-async def hold(conn: AsyncConnection, claimed: Job) -> bool:
-    """Lock the job's row for this transaction, if the claim still holds and the deadline is still to come.
-
-    Whoever holds it may put the result's files in their place: nobody else can finish, expire or take back meanwhile.
-    """
-    return (await conn.execute(_HOLD, held(claimed))).one_or_none() is not None
-
-
 _FINISH = _logged(
     update(job)
     .where(HELD_BY_CLAIM, job.c.expires_at > func.clock_timestamp())
@@ -166,7 +155,11 @@ _FINISH = _logged(
 
 
 async def finish(conn: AsyncConnection, claimed: Job, *, result: Result, ttl_hours: int) -> bool:
-    """Record the result. False also when it comes too late."""
+    """Record the result. False also when it comes too late.
+
+    In a transaction the row is locked from here to the commit: whoever finishes it puts the files in their place then,
+    and nobody else can finish, expire or take back meanwhile.
+    """
     return await _moved(conn, _FINISH, ttl_seconds=ttl_hours * 3600, **vars(result), **held(claimed)) == 1
 
 

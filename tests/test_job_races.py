@@ -203,7 +203,6 @@ async def test_who_holds_the_row_is_not_expired_until_the_commit(db: Database) -
     async with db.at_once() as conn:
         await overdue(conn, job_id, seconds=-0.6)
     async with db.begin() as conn:
-        assert await jobs.hold(conn, held)
         assert await jobs.finish(conn, held, result=result_of(job_id), ttl_hours=1)
         await asyncio.sleep(0.65)
         expiring = asyncio.create_task(at_once(db, lambda other: jobs.expire(other, job_id)))
@@ -221,7 +220,6 @@ async def test_a_holder_that_dies_leaves_the_job_to_its_deadline(db: Database) -
 
     async def die_holding() -> asyncio.Task[bool]:
         async with db.begin() as conn:
-            assert await jobs.hold(conn, held)
             await jobs.finish(conn, held, result=result_of(job_id), ttl_hours=1)
             await asyncio.sleep(0.65)
             expiring = asyncio.create_task(at_once(db, lambda other: jobs.expire(other, job_id)))
@@ -234,7 +232,7 @@ async def test_a_holder_that_dies_leaves_the_job_to_its_deadline(db: Database) -
     assert (await events(db, job_id))[2:] == ["expired"]
 
 
-@pytest.mark.parametrize("move", ["take_back", "release", "fail", "hold"])
+@pytest.mark.parametrize("move", ["take_back", "release", "fail", "finish"])
 async def test_nobody_moves_a_row_that_is_held(db: Database, move: str) -> None:
     """Files may be put in their place meanwhile: what others try waits, or passes the job by."""
     job_id, held = await job_in(db, Status.RUNNING)
@@ -249,16 +247,15 @@ async def test_nobody_moves_a_row_that_is_held(db: Database, move: str) -> None:
                 case "fail":
                     return await jobs.fail(conn, held, failure=Failure.QUOTA, details="-")
                 case _:
-                    return await jobs.hold(conn, held)
+                    return await jobs.finish(conn, held, result=result_of(job_id), ttl_hours=1)
 
     async with db.begin() as conn:
-        assert await jobs.hold(conn, held)
+        assert await jobs.finish(conn, held, result=result_of(job_id), ttl_hours=1)
         trying = asyncio.create_task(other())
         if move == "take_back":
             assert not await trying
         else:
             await until_blocked(db)
-        assert await jobs.finish(conn, held, result=result_of(job_id), ttl_hours=1)
     assert not await trying
     assert (await row(db, job_id)).status == "done"
 

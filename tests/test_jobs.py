@@ -200,8 +200,8 @@ async def test_a_claim_of_another_runner_with_the_same_number_does_not_count(db:
     job_id, held = await job_in(db, Status.RUNNING)
     for forged in (replace(held, runner="runner-b"), replace(held, claim_number=2), replace(held, job_id="0" * 32)):
         async with db.at_once() as conn:
-            made = [await move(conn, forged) for move in (_park, _fall_back, _finish, _fail, _release, jobs.hold)]
-        assert made == [False] * 6
+            made = [await move(conn, forged) for move in (_park, _fall_back, _finish, _fail, _release)]
+        assert made == [False] * 5
     assert (await row(db, job_id)).status == "running"
 
 
@@ -238,7 +238,6 @@ async def test_a_finish_after_the_deadline_comes_too_late(db: Database) -> None:
     job_id, held = await job_in(db, Status.RUNNING)
     async with db.at_once() as conn:
         await overdue(conn, job_id)
-        assert not await jobs.hold(conn, held)
         assert not await jobs.finish(conn, held, result=result_of(job_id), ttl_hours=1)
     assert (await row(db, job_id)).status == "running"
 
@@ -298,7 +297,7 @@ async def test_a_connection_that_is_lost_is_told_as_a_database_that_is_away(db: 
                 await other.execute(select(func.pg_terminate_backend(pid)))
             await move(conn, held)
 
-    for move in (_claim, _park, _finish, _fail, _release, _expire, jobs.hold):
+    for move in (_claim, _park, _finish, _fail, _release, _expire):
         with pytest.raises(UNAVAILABLE):
             await cut_off(move)
     async with db.at_once() as conn:

@@ -320,10 +320,9 @@ async def test_a_photo_that_is_finished_during_the_sweep_keeps_its_result(db: Da
 
     async def finish() -> None:
         async with db.begin() as conn:
-            assert await jobs.hold(conn, held)
+            assert await jobs.finish(conn, held, result=result, ttl_hours=72)
             for relative in (result.path, result.preview_path):
                 write(media.path_of(relative), age_seconds=1.5)
-            assert await jobs.finish(conn, held, result=result, ttl_hours=72)
 
     assert await _blocked_sweep(db, media, finish)
     assert media.path_of(result.path).exists()
