@@ -18,7 +18,7 @@ from photochanger.startup import run_process
 log = structlog.get_logger()
 
 EVERY_SECONDS = 900.0
-OVERDUE_EVERY_SECONDS = 30.0
+OVERDUE_EVERY_SECONDS = 2.0
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
 
 
 async def _daemon(settings: Settings, _providers: Providers, database_url: str) -> int:
-    """All sweeps every 15 minutes; overdue jobs every half minute: somebody may be waiting for their verdict."""
+    """All sweeps every 15 minutes; overdue jobs every two seconds: each has its verdict by 5 s after its deadline."""
     stopping = stop_on_signals()
     media = Media(settings.media_root)
     media.create_folders()

@@ -36,4 +36,8 @@ def run_process(name: str, main: Callable[[Settings, Providers, str], int]) -> i
     except psycopg.OperationalError as error:
         sys.stderr.write(f"{name}: the database cannot be reached: {str(error).splitlines()[0]}\n")
         return 1
-    return main(settings, known, url)
+    try:
+        return main(settings, known, url)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return CONFIGURATION_EXIT

@@ -12,9 +12,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from photochanger import embedded, migrate, providers
 from photochanger.errors import ConfigurationError
@@ -31,10 +32,15 @@ def run() -> int:
     settings = Settings.from_env()
     known = providers.load()
     _check_port(settings)
+    asked_to_stop: list[int] = []
+    _on_stop(lambda number, _: asked_to_stop.append(number))  # not in the middle of PostgreSQL's own start
     print("starting …", flush=True)
     server = None if settings.database_url else embedded.start(settings.home)
     url = settings.database_url or str(server.get_uri() if server else "")
     try:
+        _on_stop(_stop)
+        if asked_to_stop:
+            return 128 + asked_to_stop[0]
         migrate.migrate(url)
         password = asyncio.run(ensure_ingest_password(settings, url))
         environment = _environment(settings, url, provider_names=known.by_name)
@@ -47,6 +53,16 @@ def run() -> int:
     finally:
         if server is not None:
             embedded.stop(server)
+
+
+def _on_stop(handler: Callable[[int, FrameType | None], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """Before supervisord runs: what was started is stopped on the way out."""
+    raise SystemExit(128 + number)
 
 
 def _check_port(settings: Settings) -> None:
@@ -121,8 +137,7 @@ def _supervised(home: Path, environment: Mapping[str, str]) -> Iterator[subproce
     if os.geteuid() == 0:
         command += ["-u", "root"]
     with subprocess.Popen(command, env=dict(environment), cwd=home) as supervisord:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: supervisord.terminate())
+        _on_stop(lambda *_: supervisord.terminate())
         try:
             yield supervisord
         finally:

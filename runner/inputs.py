@@ -2,15 +2,21 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger import provider_media
 from photochanger.errors import Failure, Refusal
 from photochanger.images import PreparedPicture
 from photochanger.job import Job
+from photochanger.provider_media import MediaObject
 from photochanger.providers import Operation, Provider
 from runner.workshop import Workshop
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,32 +28,41 @@ class Inputs:
     links: Mapping[str, str] = field(default_factory=dict)
 
 
-async def prepare(shop: Workshop, job: Job, provider: Provider, operation: Operation, *, name: str) -> Inputs:
+Write = Callable[[Callable[[AsyncConnection], Awaitable[T]]], Awaitable[T]]
+"""A transaction that is made again while the database is away."""
+
+
+async def prepare(
+    shop: Workshop, job: Job, provider: Provider, operation: Operation, *, name: str, write: Write[Any]
+) -> Inputs:
     """Everything under `work/<name>…`, upright and within the provider's limits.
 
     Raises `PictureError` for the photo, `Refusal` for a file that is missing, and for a template that cannot be used.
     """
-    if shop.media.regular_file(job.photo_path) is None:
-        raise Refusal(Failure.MEDIA_LOST, "The photo's file is missing.")
-    work = shop.media.folder("work")
-    photo = await shop.pictures.prepare(
-        shop.media.path_of(job.photo_path), work, name=f"{name}-photo", limits=provider.input
-    )
+    work, limits = shop.media.folder("work"), provider.input
+    try:
+        photo = await shop.pictures.prepare(
+            shop.media.path_of(job.photo_path), work, name=f"{name}-photo", limits=limits
+        )
+    except FileNotFoundError as error:
+        raise Refusal(Failure.MEDIA_LOST, "The photo's file is missing.") from error
     templates = {
-        role: await shop.pictures.prepare(shop.media.path_of(path), work, name=f"{name}-{role}", limits=provider.input)
-        for role, path in (await _template_paths(shop, job, operation)).items()
+        role: await shop.pictures.prepare(shop.media.path_of(path), work, name=f"{name}-{role}", limits=limits)
+        for role, path in (await _template_paths(shop, job, operation, write)).items()
     }
-    inputs = Inputs(photo=photo, templates=templates)
-    if operation.requires_public_media:
-        return Inputs(photo=photo, templates=templates, links=await _links(shop, job, {**templates, "photo": photo}))
-    return inputs
+    if not operation.requires_public_media:
+        return Inputs(photo=photo, templates=templates)
+    links = await _links(shop, job, {**templates, "photo": photo}, write)
+    return Inputs(photo=photo, templates=templates, links=links)
 
 
-async def _template_paths(shop: Workshop, job: Job, operation: Operation) -> dict[str, str]:
+async def _template_paths(shop: Workshop, job: Job, operation: Operation, write: Write[Any]) -> dict[str, str]:
+    if not operation.media_roles:
+        return {}
     bound: Mapping[str, str] = job.snapshot.get("template_media", {})
     wanted = {role: bound.get(role) for role in operation.media_roles}
-    async with shop.db.at_once() as conn:
-        known = await provider_media.templates(conn, [media_id for media_id in wanted.values() if media_id])
+    ids = [media_id for media_id in wanted.values() if media_id]
+    known: dict[str, MediaObject] = await write(lambda conn: provider_media.templates(conn, ids))
     paths = {}
     for role, media_id in wanted.items():
         if media_id is None:
@@ -59,28 +74,32 @@ async def _template_paths(shop: Workshop, job: Job, operation: Operation) -> dic
     return paths
 
 
-async def _links(shop: Workshop, job: Job, pictures: Mapping[str, PreparedPicture]) -> dict[str, str]:
+async def _links(
+    shop: Workshop, job: Job, pictures: Mapping[str, PreparedPicture], write: Write[Any]
+) -> dict[str, str]:
     """Public links by role: file first, then row."""
     base = shop.settings.public_base_url
     if base is None:
         raise Refusal(
             Failure.INTERNAL_ERROR, "PUBLIC_MEDIA_BASE_URL is not set, and this provider fetches its pictures."
         )
-    links = {}
-    for role, picture in pictures.items():
-        media_id = provider_media.new_media_id()
-        path = f"provider/{media_id}{picture.path.suffix}"
-        await asyncio.to_thread(shop.media.keep_also, picture.path, path)
-        digest = await asyncio.to_thread(lambda file: hashlib.sha256(file.read_bytes()).digest(), picture.path)
-        async with shop.db.begin() as conn:
-            await provider_media.publish(
-                conn,
-                media_id=media_id,
-                job_id=job.job_id,
-                path=path,
-                mime=picture.mime,
-                size_bytes=picture.size_bytes,
-                sha256=digest,
-            )
-        links[role] = f"{base}/public/provider-media/{media_id}"
-    return links
+    return {role: f"{base}{await _link(shop, job, picture, write)}" for role, picture in pictures.items()}
+
+
+async def _link(shop: Workshop, job: Job, picture: PreparedPicture, write: Write[Any]) -> str:
+    media_id = provider_media.new_media_id()
+    path = f"provider/{media_id}{picture.path.suffix}"
+    await asyncio.to_thread(shop.media.keep_also, picture.path, path)
+    digest = await asyncio.to_thread(lambda: hashlib.sha256(picture.path.read_bytes()).digest())
+    await write(
+        lambda conn: provider_media.publish(
+            conn,
+            media_id=media_id,
+            job_id=job.job_id,
+            path=path,
+            mime=picture.mime,
+            size_bytes=picture.size_bytes,
+            sha256=digest,
+        )
+    )
+    return f"/public/provider-media/{media_id}"

@@ -61,15 +61,9 @@ class Step:
         started = self._loop.time()
         line = log.bind(job=job.job_id, slot=job.slot_id, provider=job.provider, claim=job.claim_number)
         try:
-            async with asyncio.timeout_at(self._deadline):
-                became = await self._work()
-        except TimeoutError:
+            became = await self._ended(line)
+        except TimeoutError:  # the database was away beyond the deadline
             became = "too_late"
-        except Refusal as refusal:
-            became = await self._give_up(refusal.failure, refusal.details)
-        except Exception as error:
-            line.error("job_crashed", exc_info=error)
-            became = await self._give_up(Failure.INTERNAL_ERROR, Failure.INTERNAL_ERROR.sentence)
         finally:
             self._shop.media.discard_work(self._name)
         if became in {"done", "failed", "too_late"}:
@@ -82,6 +76,19 @@ class Step:
             **self._facts,
         )
 
+    async def _ended(self, line: Any) -> str:
+        """What became of the job. Raises `TimeoutError` when that cannot be written down before its deadline."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._work()
+        except TimeoutError:
+            return "too_late"
+        except Refusal as refusal:
+            return await self._give_up(refusal.failure, refusal.details)
+        except Exception as error:
+            line.error("job_crashed", exc_info=error)
+            return await self._give_up(Failure.INTERNAL_ERROR, Failure.INTERNAL_ERROR.sentence)
+
     async def _work(self) -> str:
         plan = self._job.plan
         provider, operation = self._shop.providers.get(plan["provider"], plan["operation"])
@@ -90,7 +97,9 @@ class Step:
             return await self._poll(provider, operation, model, self._job.reference)
         try:
             with self._timed("prepare_seconds"):
-                prepared = await inputs.prepare(self._shop, self._job, provider, operation, name=self._name)
+                prepared = await inputs.prepare(
+                    self._shop, self._job, provider, operation, name=self._name, write=self._write
+                )
         except PictureError as error:
             return await self._give_up(Failure.INVALID_IMAGE, str(error))
         if self._shop.stopping.is_set():

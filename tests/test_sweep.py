@@ -208,7 +208,7 @@ async def test_more_than_a_batch_of_orphans_goes_in_one_sweep(db: Database, medi
 async def test_overdue_jobs_that_nobody_closed_are_closed_after_a_moment(db: Database, media: Media) -> None:
     found = {}
     for status in OPEN:
-        for seconds in (4.0, 6.0):
+        for seconds in (sweep.OVERDUE_GRACE_SECONDS - 1, sweep.OVERDUE_GRACE_SECONDS + 1):
             job_id, _ = await job_in(db, status)
             async with db.at_once() as conn:
                 await overdue(conn, job_id, seconds=seconds)
