@@ -23,7 +23,7 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_FORM_BYTES = 256 * 1024
 """What all that is not the photo may take: fields, part headers, boundaries."""
 KEPT_CHARACTERS = 1000
-WRITE_BYTES = 1024 * 1024
+WRITE_BYTES = 512 * 1024
 SILENCE_SECONDS = 10.0
 RATE_WINDOW_SECONDS = 30.0
 LEAST_BYTES_PER_SECOND = 20_000
@@ -186,7 +186,7 @@ class _TextPart:
 
 
 class _PhotoPart:
-    """The photo: written and hashed in a thread, a quarter of a megabyte at a time."""
+    """The photo: written and hashed in a thread, half a megabyte at a time."""
 
     def __init__(self, descriptor: int, *, hashes: set[str], limit_bytes: int) -> None:
         self.size = 0
