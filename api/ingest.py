@@ -64,7 +64,7 @@ async def _slot(here: Services, slot_id: str) -> tuple[Slot, AppSettings]:
     """The slot and the settings, as they are at this moment."""
     if not slots.SLOT_ID.fullmatch(slot_id):
         raise Refusal(Failure.SLOT_NOT_FOUND)
-    async with here.db.at_once() as conn:
+    async with here.db.direct() as conn:
         slot = await slots.get(conn, slot_id)
         admin = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
     if slot is None:

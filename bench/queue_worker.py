@@ -31,7 +31,7 @@ async def main(mode: str, url: str, lanes: int) -> None:
 
 
 async def _warm_up(db: Database) -> None:
-    async with db.at_once() as conn:
+    async with db.direct() as conn:
         await jobs.claim(conn, runner="warm-up", places=0)
         await asyncio.sleep(0.2)
 
@@ -64,7 +64,7 @@ async def _batches(db: Database, lanes: int) -> int:
 
 
 async def _claim(db: Database, *, runner: str, places: int) -> list[Job]:
-    async with db.at_once() as conn:
+    async with db.direct() as conn:
         return await jobs.claim(conn, runner=runner, places=places)
 
 
@@ -76,7 +76,7 @@ async def _finish(db: Database, job: Job) -> bool:
         size_bytes=400_000,
         sha256=bytes(32),
     )
-    async with db.at_once() as conn:
+    async with db.direct() as conn:
         return await jobs.finish(conn, job, result=result, ttl_hours=72)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger.prepared import Prepared
+from photochanger.prepared import Connection, Prepared
 from photochanger.tables import app_settings
 
 HashCheck = Literal["reject", "warn", "off"]
@@ -42,7 +42,7 @@ _NAMES = {
 _ALL = Prepared(select(app_settings))
 
 
-async def load(conn: AsyncConnection, *, result_ttl_hours: int) -> AppSettings:
+async def load(conn: Connection, *, result_ttl_hours: int) -> AppSettings:
     """All settings as they are now; `result_ttl_hours` is the environment's, for when nobody has set one."""
     values: dict[str, Any] = {"result_ttl_hours": result_ttl_hours}
     for row in await _ALL.rows(conn, {}):

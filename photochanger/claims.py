@@ -35,7 +35,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger.job import Job, Status, literal, status_is
-from photochanger.prepared import Prepared
+from photochanger.prepared import Connection, Prepared
 from photochanger.tables import HexId, job, job_input, processing_log
 
 GATE = 41_005
@@ -137,7 +137,7 @@ _RUNNING = (
 )
 
 
-async def claim(conn: AsyncConnection, *, runner: str, places: int) -> list[Job]:
+async def claim(conn: Connection, *, runner: str, places: int) -> list[Job]:
     """Take up to `places` jobs. One statement: it needs no transaction."""
     return _jobs(await _CLAIM.rows(conn, {"claiming_runner": runner, "places": places}))
 

@@ -92,6 +92,18 @@ class Database:
             async with self._engine.connect() as conn:
                 yield await conn.execution_options(isolation_level="AUTOCOMMIT")
 
+    @asynccontextmanager
+    async def direct(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """The driver's own connection, every statement at once: for `Prepared` ones, for a third of the price."""
+        with self._mended_after_loss():
+            async with self._pool.connection() as conn:
+                await conn.set_autocommit(True)
+                try:
+                    yield conn
+                finally:
+                    if not conn.closed:
+                        await conn.set_autocommit(False)
+
     @contextmanager
     def _mended_after_loss(self) -> Iterator[None]:
         """When a connection turns out to be lost, the others probably are as well: have the pool look at once."""

@@ -33,7 +33,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from photochanger.claims import claim as claim
@@ -46,7 +45,7 @@ from photochanger.job import Result as Result
 from photochanger.job import Status as Status
 from photochanger.job import literal
 from photochanger.job import status_is as status_is
-from photochanger.prepared import Prepared
+from photochanger.prepared import Connection, Prepared
 from photochanger.tables import HexId, job, processing_log
 
 
@@ -84,9 +83,7 @@ def _logged(move: Update, *, event: str) -> Prepared:
     return Prepared(insert(processing_log).from_select(["job_id", "event", "runner", "details"], line))
 
 
-async def _moved(
-    conn: AsyncConnection, statement: Prepared, *, log: Mapping[str, Any] | None = None, **values: Any
-) -> int:
+async def _moved(conn: Connection, statement: Prepared, *, log: Mapping[str, Any] | None = None, **values: Any) -> int:
     return await statement.count(conn, {"log_runner": values.get("held_runner"), "log": log, **values})
 
 
@@ -113,7 +110,7 @@ _PARK_FOR_FALLBACK = _logged(
 
 
 async def park(
-    conn: AsyncConnection, claimed: Job, *, reference: str | None, after_seconds: float, polls_failed: int = 0
+    conn: Connection, claimed: Job, *, reference: str | None, after_seconds: float, polls_failed: int = 0
 ) -> bool:
     """Let it wait without a runner: for its provider's queue (`reference`), or to be tried again (None).
 
@@ -124,7 +121,7 @@ async def park(
 
 
 async def park_for_fallback(
-    conn: AsyncConnection, claimed: Job, *, provider: str, attempts: int, least_seconds: float
+    conn: Connection, claimed: Job, *, provider: str, attempts: int, least_seconds: float
 ) -> bool:
     """Hand it to the slot's fallback provider, at once, with so many attempts. A job falls back once.
 
@@ -154,7 +151,7 @@ _FINISH = _logged(
 )
 
 
-async def finish(conn: AsyncConnection, claimed: Job, *, result: Result, ttl_hours: int) -> bool:
+async def finish(conn: Connection, claimed: Job, *, result: Result, ttl_hours: int) -> bool:
     """Record the result. False also when it comes too late.
 
     In a transaction the row is locked from here to the commit: whoever finishes it puts the files in their place then,
@@ -179,7 +176,7 @@ _FAIL = _logged(
 
 
 async def fail(
-    conn: AsyncConnection, claimed: Job, *, failure: Failure, details: str, retry_after_seconds: int | None = None
+    conn: Connection, claimed: Job, *, failure: Failure, details: str, retry_after_seconds: int | None = None
 ) -> bool:
     """Give it up. `details` is public and cut at 1,000 characters."""
     values = {"reason": failure.code, "public_details": details[:1000], "retry_after": retry_after_seconds}
@@ -191,7 +188,7 @@ _RELEASE = _logged(
 )
 
 
-async def release(conn: AsyncConnection, claimed: Job, *, why: str) -> bool:
+async def release(conn: Connection, claimed: Job, *, why: str) -> bool:
     """Give it back to the queue: the runner stops, or its lease ran out."""
     return await _moved(conn, _RELEASE, log={"why": why}, **held(claimed)) == 1
 
@@ -218,11 +215,11 @@ _EXPIRE = _expire(
 _EXPIRE_OVERDUE = _expire(job.c.expires_at < func.now() - _seconds("grace_seconds"))
 
 
-async def expire(conn: AsyncConnection, job_id: str) -> bool:
+async def expire(conn: Connection, job_id: str) -> bool:
     """Close it because its deadline has passed. False when it is final already, or the deadline is still to come."""
     return await _moved(conn, _EXPIRE, expiring_job_id=job_id) == 1
 
 
-async def expire_overdue(conn: AsyncConnection, *, grace_seconds: float) -> int:
+async def expire_overdue(conn: Connection, *, grace_seconds: float) -> int:
     """Close what nobody has closed so long after its deadline. How many."""
     return await _moved(conn, _EXPIRE_OVERDUE, grace_seconds=grace_seconds)

@@ -14,6 +14,8 @@ from sqlalchemy.dialects.postgresql import psycopg as dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
+Connection = AsyncConnection | psycopg.AsyncConnection[TupleRow]
+"""SQLAlchemy's, from `Database.begin` and `at_once`, or the driver's own, from `Database.direct`."""
 DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -31,11 +33,11 @@ class Prepared:
             for column in compiled._result_columns  # noqa: SLF001
         ]
 
-    async def count(self, conn: AsyncConnection, values: Mapping[str, Any]) -> int:
+    async def count(self, conn: Connection, values: Mapping[str, Any]) -> int:
         """Run it; how many rows it wrote."""
         return (await self._run(conn, values)).rowcount
 
-    async def rows(self, conn: AsyncConnection, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def rows(self, conn: Connection, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run it; its rows by their columns' names."""
         fetched = await (await self._run(conn, values)).fetchall()
         return [
@@ -46,11 +48,16 @@ class Prepared:
             for row in fetched
         ]
 
-    async def _run(self, conn: AsyncConnection, values: Mapping[str, Any]) -> psycopg.AsyncCursor[TupleRow]:
+    async def _run(self, conn: Connection, values: Mapping[str, Any]) -> psycopg.AsyncCursor[TupleRow]:
         given = {**self._constants, **values}
         bound = {name: self._bind[name](value) if name in self._bind else value for name, value in given.items()}
-        driver: psycopg.AsyncConnection[TupleRow] = (await conn.get_raw_connection()).driver_connection  # type: ignore[assignment]
+        driver = conn if isinstance(conn, psycopg.AsyncConnection) else await _driver_of(conn)
         return await driver.execute(self._sql, bound, prepare=True)
+
+
+async def _driver_of(conn: AsyncConnection) -> psycopg.AsyncConnection[TupleRow]:
+    driver: psycopg.AsyncConnection[TupleRow] = (await conn.get_raw_connection()).driver_connection  # type: ignore[assignment]
+    return driver
 
 
 def _required(compiled: SQLCompiler) -> set[str]:

@@ -7,9 +7,8 @@ from typing import Any
 
 from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger.prepared import Prepared
+from photochanger.prepared import Connection, Prepared
 from photochanger.tables import slot, slot_template
 
 SLOT_ID = re.compile(r"slot-0(0[1-9]|1[0-5])")
@@ -70,7 +69,7 @@ COLUMNS = [
 _GET = Prepared(select(*COLUMNS).where(slot.c.slot_id == bindparam("wanted", type_=Text)))
 
 
-async def get(conn: AsyncConnection, slot_id: str) -> Slot | None:
+async def get(conn: Connection, slot_id: str) -> Slot | None:
     """The slot, or None when there is none with this id."""
     if not SLOT_ID.fullmatch(slot_id):
         return None

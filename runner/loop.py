@@ -83,7 +83,7 @@ class Runner:
         if any(self._in_flight.values()):
             async with self._shop.db.begin() as conn:
                 return await jobs.claim_within_limits(conn, runner=self.name, places=places, in_flight=self._in_flight)
-        async with self._shop.db.at_once() as conn:
+        async with self._shop.db.direct() as conn:
             return await jobs.claim(conn, runner=self.name, places=places)
 
     async def _beat(self) -> None:
