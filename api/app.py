@@ -21,9 +21,11 @@ from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
 from api.state import Services
 from api.waiting import Waiting
+from photochanger import keys
 from photochanger.db import Database
 from photochanger.media import Media
 from photochanger.providers import Providers
+from photochanger.sessions import Tokens
 from photochanger.settings import Settings
 
 log = structlog.get_logger()
@@ -43,6 +45,7 @@ ROUTES = [
 
 def build_app(settings: Settings, providers: Providers, *, database_url: str) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts."""
+    tokens = Tokens(keys.signing_key(settings))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -59,6 +62,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 providers=providers,
                 waiting=waiting,
                 passwords=passwords,
+                tokens=tokens,
             )
             ticking = asyncio.create_task(waiting.run())
             ticking.add_done_callback(_end_process_after_crash)

@@ -1,11 +1,11 @@
 """`GET /api/jobs/{job_id}`: how a job stands. No login; the id is the secret."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from api.bodies import moment
 from api.public import JOB_ID
 from api.request_log import note
 from api.state import public_url, services
@@ -36,29 +36,25 @@ def _body(request: Request, state: JobState, tried: list[Attempt]) -> dict[str, 
         "job_id": state.job_id,
         "status": state.status.value,
         "slot_id": state.slot_id,
-        "created_at": _moment(state.created_at),
-        "expires_at": _moment(state.expires_at),
-        "finished_at": _moment(state.finished_at),
+        "created_at": moment(state.created_at),
+        "expires_at": moment(state.expires_at),
+        "finished_at": moment(state.finished_at),
         "failure_reason": state.failure_reason,
         "details": state.failure_details,
         "result_url": public_url(request, f"/public/results/{state.job_id}") if done else None,
-        "result_expires_at": _moment(state.result_expires_at),
+        "result_expires_at": moment(state.result_expires_at),
         "attempts": [
             {
                 "number": attempt.number,
                 "provider": attempt.provider,
                 "model": attempt.model,
-                "started_at": _moment(attempt.started_at),
+                "started_at": moment(attempt.started_at),
                 "seconds": _seconds(attempt),
                 "outcome": attempt.outcome,
             }
             for attempt in tried
         ],
     }
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _seconds(attempt: Attempt) -> float | None:

@@ -9,6 +9,7 @@ from api.waiting import Waiting
 from photochanger.db import Database
 from photochanger.media import Media
 from photochanger.providers import Providers
+from photochanger.sessions import Tokens
 from photochanger.settings import Settings
 
 
@@ -24,6 +25,7 @@ class Services:
     providers: Providers
     waiting: Waiting
     passwords: IngestPasswords
+    tokens: Tokens
 
 
 def services(request: Request) -> Services:

@@ -113,6 +113,7 @@ def house(
             **os.environ,
             "DATABASE_URL": database_url,
             "PHOTOCHANGER_HOME": str(folder),
+            "SIGNING_KEY": "a key for benchmarks, it signs nothing of worth",
             "MEDIA_ROOT": str(folder / "media"),
             "JOB_POLL_SECONDS": str(poll_seconds),
             "GEMINI_API_KEY": KEY,

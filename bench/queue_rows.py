@@ -30,9 +30,9 @@ FINISHED = """
 """
 INPUTS = f"""
     INSERT INTO job_input (job_id, slot_id, slot_version, snapshot, booth_fields, photo_path, photo_mime, photo_bytes,
-                           photo_width, photo_height, photo_sha256)
+                           photo_width, photo_height, photo_sha256, created_at)
     SELECT job_id, slot_id, 1, {SNAPSHOT}, {FIELDS}, 'ingest/' || replace(job_id::text, '-', ''), 'image/jpeg',
-           2000000, 3264, 2448, sha256(job_id::text::bytea)
+           2000000, 3264, 2448, sha256(job_id::text::bytea), created_at
     FROM job WHERE NOT EXISTS (SELECT FROM job_input WHERE job_input.job_id = job.job_id)
 """
 LOGGED = """

@@ -9,6 +9,7 @@
 """
 
 import enum
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -18,7 +19,10 @@ class Failure(enum.Enum):
     INVALID_REQUEST = ("invalid_request", 400, "The request is not a complete form.")
     HASH_MISMATCH = ("hash_mismatch", 400, "The hash is not that of the file.")
     INVALID_IMAGE = ("invalid_image", 400, "The picture cannot be decoded.")
+    LOGIN_REQUIRED = ("login_required", 401, "Log in first.")
+    INVALID_CREDENTIALS = ("invalid_credentials", 401, "Name or password is wrong.")
     INVALID_PASSWORD = ("invalid_password", 401, "The password is wrong.")
+    FORBIDDEN = ("forbidden", 403, "The request does not come from a page of ours.")
     SLOT_NOT_FOUND = ("slot_not_found", 404, "There is no such slot.")
     SLOT_DISABLED = ("slot_disabled", 404, "The slot is switched off.")
     JOB_NOT_FOUND = ("job_not_found", 404, "There is no such job.")
@@ -28,10 +32,15 @@ class Failure(enum.Enum):
     METHOD_NOT_ALLOWED = ("method_not_allowed", 405, "This address does not take that method.")
     UPLOAD_STALLED = ("upload_stalled", 408, "The upload stalled.")
     IDEMPOTENCY_CONFLICT = ("idempotency_conflict", 409, "The idempotency key was used for another file.")
+    VERSION_CONFLICT = ("version_conflict", 409, "Somebody else has saved it meanwhile.")
+    TEMPLATE_IN_USE = ("template_in_use", 409, "A slot uses this template.")
+    PHOTO_GONE = ("photo_gone", 410, "The photo of this job is gone.")
     RESULT_EXPIRED = ("result_expired", 410, "The result has expired.")
     MEDIA_EXPIRED = ("media_expired", 410, "The link to this picture has expired.")
     PAYLOAD_TOO_LARGE = ("payload_too_large", 413, "The picture is too large.")
     UNSUPPORTED_MEDIA_TYPE = ("unsupported_media_type", 415, "The file is not a JPEG, PNG or WEBP picture.")
+    VALIDATION_FAILED = ("validation_failed", 422, "Some fields cannot be taken like this.")
+    TOO_MANY_ATTEMPTS = ("too_many_attempts", 429, "Too many attempts failed.")
     RATE_LIMITED = ("rate_limited", 429, "Too many at once.")
     INTERNAL_ERROR = ("internal_error", 500, "Something went wrong on our side.")
     MEDIA_LOST = ("media_lost", 500, "The file of this result is missing.")
@@ -76,11 +85,14 @@ class Refusal(PhotoChangerError):
         *,
         job_id: str | None = None,
         retry_after_seconds: int | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.failure = failure
         self.details = details or failure.sentence
         self.job_id = job_id
         self.retry_after_seconds = retry_after_seconds
+        self.facts = facts or {}
+        """What else the body says: `fields` (a sentence each), who has saved what meanwhile."""
         super().__init__(f"{failure.code}: {self.details}")
 
     def body(self) -> dict[str, Any]:
@@ -94,7 +106,7 @@ class Refusal(PhotoChangerError):
             body["job_id"] = self.job_id
         if self.retry_after_seconds is not None:
             body["retry_after"] = self.retry_after_seconds
-        return body
+        return {**body, **self.facts}
 
     def headers(self) -> dict[str, str]:
         """The answer's headers: never cached; `Retry-After` and `X-Job-Id` where known."""

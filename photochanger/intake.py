@@ -63,6 +63,8 @@ class NewPhoto:
     least_seconds: float
     """The shortest time the provider needs: later than that before the deadline nothing is started."""
     max_attempts: int
+    replay_of: str | None = None
+    """The job that an administrator runs again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +169,8 @@ def _insert() -> Prepared:
         .cte("new_job")
     )
     columns = job_input.c
-    given = {column.name: bindparam(f"input_{column.name}", type_=column.type) for column in columns}
-    given |= {"job_id": job_id, "slot_id": _THIS_SLOT}
+    given: dict[str, Any] = {column.name: bindparam(f"input_{column.name}", type_=column.type) for column in columns}
+    given |= {"job_id": job_id, "slot_id": _THIS_SLOT, "created_at": created_at}
     new_input = insert(job_input).values(given).cte("new_input")
     line = insert(processing_log).values(
         job_id=job_id, event=literal_column("'queued'"), details=bindparam("log", type_=JSONB)
@@ -199,5 +201,6 @@ def _values(photo: NewPhoto) -> dict[str, Any]:
         "input_photo_height": photo.height,
         "input_photo_sha256": photo.sha256,
         "input_idempotency_key": photo.idempotency_key,
+        "input_replay_of": photo.replay_of,
         "log": {"slot": photo.slot_id, "received_seconds": round(photo.age_seconds, 3)},
     }

@@ -46,6 +46,18 @@ class Settings:
     """For a database in which no administrator has set another one."""
     ingest_password: str | None = field(repr=False)
     """For the first start only; the database keeps its hash."""
+    admin_password: str | None = field(repr=False)
+    """For the first start only: of both first accounts."""
+    signing_key: str | None = field(repr=False)
+    """Signs sessions. None: the one in `home/secrets`."""
+    secrets_key: str | None = field(repr=False)
+    """Encrypts provider keys at rest: Fernet keys with commas between, the first one encrypts."""
+    trusted_proxies: str | None
+    """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count, with commas between."""
+    allowed_hosts: tuple[str, ...]
+    """Names by which this installation may be called, beside addresses, localhost and the public base URL's."""
+    job_retention_days: int
+    """How long rows of final jobs stay; their figures stay for good."""
 
     def provider_key(self, provider: str) -> str | None:
         """The key of this provider, if the environment has one."""
@@ -76,6 +88,12 @@ class Settings:
             runner_concurrency=reader.get("RUNNER_CONCURRENCY", _whole(1, 256), default=16),
             result_ttl_hours=reader.get("RESULT_TTL_HOURS", _whole(1, 24 * 365), default=72),
             ingest_password=reader.get("INGEST_PASSWORD", _secret, default=None),
+            admin_password=reader.get("ADMIN_PASSWORD", _secret, default=None),
+            signing_key=reader.get("SIGNING_KEY", _strong, default=None),
+            secrets_key=reader.get("SECRETS_KEY", _secret, default=None),
+            trusted_proxies=reader.get("TRUSTED_PROXIES", str, default=None),
+            allowed_hosts=reader.get("ALLOWED_HOSTS", _names, default=()),
+            job_retention_days=reader.get("JOB_RETENTION_DAYS", _whole(1, 3650), default=90),
         )
         reader.finish()
         return settings
@@ -139,6 +157,16 @@ def _secret(text: str) -> str:
     if any(ord(character) < 32 for character in text):
         raise ValueError("must be one line without control characters")
     return text
+
+
+def _strong(text: str) -> str:
+    if len(_secret(text)) < 32 or len(set(text)) < 8:
+        raise ValueError("must be random, of at least 32 characters")
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
 
 
 def _database_url(text: str) -> str:

@@ -6,7 +6,19 @@ A test proves that these columns and the migrated database agree.
 import uuid
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Integer, LargeBinary, MetaData, Numeric, SmallInteger, Table, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -107,6 +119,8 @@ job_input = Table(
     Column("photo_height", Integer, nullable=False),
     Column("photo_sha256", LargeBinary, nullable=False),
     Column("idempotency_key", Text),
+    Column("created_at", MOMENT, nullable=False),
+    Column("replay_of", HexId),
 )
 
 job_attempt = Table(
@@ -134,6 +148,7 @@ processing_log = Table(
     Column("event", Text, nullable=False),
     Column("runner", Text),
     Column("details", JSONB),
+    Column("actor", Text),
 )
 
 runner = Table(
@@ -178,4 +193,120 @@ media_object = Table(
     Column("created_at", MOMENT, nullable=False),
     Column("expires_at", MOMENT),
     Column("cleaned_at", MOMENT),
+    Column("title", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("created_by", Text),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("session_id", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("last_seen_at", MOMENT, nullable=False),
+    Column("revoked_at", MOMENT),
+    Column("address", Text),
+    Column("user_agent", Text),
+)
+
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("at", MOMENT, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False),
+)
+
+slot_version = Table(
+    "slot_version",
+    metadata,
+    Column("slot_id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("saved_at", MOMENT, nullable=False),
+    Column("saved_by", Text, nullable=False),
+    Column("document", JSONB, nullable=False),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("last_four", Text, nullable=False),
+    Column("updated_at", MOMENT, nullable=False),
+    Column("updated_by", Text, nullable=False),
+)
+
+provider_check = Table(
+    "provider_check",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("requested_at", MOMENT),
+    Column("checked_at", MOMENT),
+    Column("good", Boolean),
+    Column("sentence", Text),
+)
+
+purge = Table(
+    "purge",
+    metadata,
+    Column("purge_id", BigInteger, primary_key=True),
+    Column("slot_id", Text),
+    Column("requested_at", MOMENT, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("finished_at", MOMENT),
+    Column("files", Integer),
+    Column("bytes", BigInteger),
+)
+
+storage_figure = Table(
+    "storage_figure",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("files", Integer),
+    Column("bytes", BigInteger, nullable=False),
+    Column("measured_at", MOMENT, nullable=False),
+)
+
+hourly_figure = Table(
+    "hourly_figure",
+    metadata,
+    Column("hour", MOMENT, primary_key=True),
+    Column("slot_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("provider", Text, primary_key=True),
+    Column("jobs", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("timeouts", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("provider_errors", Integer, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    Column("seconds_histogram", ARRAY(Integer), nullable=False),
+)
+
+hourly_attempts = Table(
+    "hourly_attempts",
+    metadata,
+    Column("hour", MOMENT, primary_key=True),
+    Column("slot_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("provider", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("cost_usd", Numeric(14, 6), nullable=False),
+    Column("seconds_histogram", ARRAY(Integer), nullable=False),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("since", MOMENT, nullable=False),
+    Column("told_at", MOMENT),
+    Column("times_seen", Integer, nullable=False),
+    Column("sentence", Text, nullable=False),
 )

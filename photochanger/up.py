@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from photochanger import embedded, migrate, providers
+from photochanger import embedded, keys, migrate, providers
 from photochanger.errors import ConfigurationError
 from photochanger.first_start import PASSWORD_FILE, ensure_ingest_password
 from photochanger.resources import folder
@@ -42,6 +42,7 @@ def run() -> int:
         if asked_to_stop:
             return 128 + asked_to_stop[0]
         migrate.migrate(url)
+        keys.ensure(settings)
         password = asyncio.run(ensure_ingest_password(settings, url))
         environment = _environment(settings, url, provider_names=known.by_name)
         with _supervised(settings.home, environment) as supervisord:

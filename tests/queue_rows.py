@@ -77,8 +77,9 @@ async def fill(db: Database, count: int) -> list[str]:
     )
     copy_input = text(
         "INSERT INTO job_input (job_id, slot_id, slot_version, snapshot, photo_path, photo_mime, photo_bytes,"
-        " photo_width, photo_height, photo_sha256) SELECT id::uuid, slot_id, slot_version, snapshot, 'ingest/' || id,"
-        " photo_mime, photo_bytes, photo_width, photo_height, sha256(id::bytea) FROM job_input,"
+        " photo_width, photo_height, photo_sha256, created_at) SELECT id::uuid, slot_id, slot_version, snapshot,"
+        " 'ingest/' || id, photo_mime, photo_bytes, photo_width, photo_height, sha256(id::bytea), created_at"
+        " FROM job_input,"
         " unnest(CAST(:ids AS text[])) AS id WHERE job_id = CAST(:model AS uuid)"
     )
     copy_line = text(

@@ -22,6 +22,7 @@ from runner.models import Models
 from runner.workshop import Workshop, load_drivers, open_session
 
 PASSWORD = b"booth-password"
+SIGNING_KEY = "a key for tests, of 48 characters at the least -"
 PASSWORD_HASH = hash_password(PASSWORD, cost=4)
 
 
@@ -44,6 +45,7 @@ def settings_for(folder: Path, database_url: str, **environment: str) -> Setting
             "DATABASE_URL": database_url,
             "HOST": "127.0.0.1",
             "JOB_POLL_SECONDS": "0.1",
+            "SIGNING_KEY": SIGNING_KEY,
             **environment,
         }
     )

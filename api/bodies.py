@@ -1,0 +1,39 @@
+"""JSON in and out: bodies of requests within limits, moments as the contract writes them."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from photochanger.errors import Failure, Refusal
+
+MAX_JSON_BYTES = 256 * 1024
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body, which must be one JSON object of up to 256 KiB. Raises `Refusal`: 413, or 400 for anything else."""
+    raw = bytearray()
+    try:
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > MAX_JSON_BYTES:
+                raise Refusal(Failure.PAYLOAD_TOO_LARGE, f"The body may have {MAX_JSON_BYTES // 1024} KiB.")
+        loaded = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+    except ClientDisconnect:
+        raise Refusal(Failure.INVALID_REQUEST, "The client was gone before the body was complete.") from None
+    except (RecursionError, ValueError):
+        raise Refusal(Failure.INVALID_REQUEST, "The body must be JSON.") from None
+    if not isinstance(loaded, dict):
+        raise Refusal(Failure.INVALID_REQUEST, "The body must be a JSON object.")
+    return loaded
+
+
+def _no_constant(name: str) -> None:
+    """NaN and Infinity are Python's, not JSON's."""
+    raise ValueError(name)
+
+
+def moment(value: datetime | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds: `2026-11-05T18:00:00.000Z`."""
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,16 @@
+DROP TABLE alert;
+DROP TABLE hourly_attempts;
+DROP TABLE hourly_figure;
+DROP TABLE storage_figure;
+DROP TABLE purge;
+DROP TABLE provider_check;
+DROP TABLE secret;
+DROP TABLE slot_version;
+DROP TABLE login_failure;
+DROP TABLE session;
+DROP INDEX processing_log_administration;
+ALTER TABLE processing_log DROP COLUMN actor;
+ALTER TABLE media_object DROP COLUMN title, DROP COLUMN width, DROP COLUMN height, DROP COLUMN created_by;
+DROP INDEX job_failed;
+DROP INDEX job_input_created;
+ALTER TABLE job_input DROP COLUMN created_at, DROP COLUMN replay_of;
