@@ -31,12 +31,21 @@ from photochanger.settings import Settings
 log = structlog.get_logger()
 
 ROUTES = [
+    # booths
     Route("/ingest/{slot_id:path}", ingest, methods=["POST"]),
     Route("/api/ingest/{slot_id:path}", ingest, methods=["POST"]),
+    # whoever knows the id
     Route("/api/jobs/{job_id}", job, methods=["GET"]),
     Route("/public/results/{job_id}", result, methods=["GET"]),
     Route("/public/results/{job_id}/preview", preview, methods=["GET"]),
     Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
+    # administrators: login and sessions
+    # administrators: slots and settings
+    # administrators: media
+    # administrators: jobs
+    # administrators: figures
+    # pages
+    # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/healthz", healthz, methods=["GET"]),

@@ -1,4 +1,5 @@
 DROP TABLE alert;
+DROP TABLE hourly_watermark;
 DROP TABLE hourly_attempts;
 DROP TABLE hourly_figure;
 DROP TABLE storage_figure;

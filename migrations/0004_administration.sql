@@ -118,6 +118,12 @@ CREATE TABLE hourly_attempts (
     PRIMARY KEY (hour, slot_id, source, provider, model)
 );
 
+-- Hours before this moment are in the two tables above, and later ones are not.
+CREATE TABLE hourly_watermark (
+    single       boolean PRIMARY KEY DEFAULT true CHECK (single),
+    rolled_until timestamptz NOT NULL
+);
+
 -- What the notifier has told, so that it does not tell it again every minute.
 CREATE TABLE alert (
     name         text PRIMARY KEY,

@@ -301,6 +301,13 @@ hourly_attempts = Table(
     Column("seconds_histogram", ARRAY(Integer), nullable=False),
 )
 
+hourly_watermark = Table(
+    "hourly_watermark",
+    metadata,
+    Column("single", Boolean, primary_key=True),
+    Column("rolled_until", MOMENT, nullable=False),
+)
+
 alert = Table(
     "alert",
     metadata,
