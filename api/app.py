@@ -1,6 +1,7 @@
 """The application: its route table, its lifespan, its one family of refusals."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
 from api.state import Services
+from api.turns import Turns
 from api.waiting import Waiting
 from photochanger import keys
 from photochanger.db import Database
@@ -72,6 +74,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 waiting=waiting,
                 passwords=passwords,
                 tokens=tokens,
+                turns=Turns(os.cpu_count() or 1),
             )
             ticking = asyncio.create_task(waiting.run())
             ticking.add_done_callback(_end_process_after_crash)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from api.passwords import IngestPasswords
+from api.turns import Turns
 from api.waiting import Waiting
 from photochanger.db import Database
 from photochanger.media import Media
@@ -26,6 +27,8 @@ class Services:
     waiting: Waiting
     passwords: IngestPasswords
     tokens: Tokens
+    turns: Turns
+    """Of uploads, for the processor."""
 
 
 def services(request: Request) -> Services:

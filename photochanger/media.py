@@ -96,8 +96,9 @@ class Media:
     def discard_work(self, name: str) -> None:
         """Remove what a step has left behind under this name."""
         for folder in ("work", "work/previews"):
-            for ending in ("", "-*", ".*"):  # the first claim's name is the beginning of the tenth's
-                for path in self.folder(folder).glob(f"{name}{ending}"):
+            for path in self.folder(folder).iterdir():
+                # The first claim's name is the beginning of the tenth's.
+                if path.name.startswith(name) and path.name[len(name) : len(name) + 1] in {"", "-", "."}:
                     path.unlink(missing_ok=True)
 
     def regular_file(self, relative: str) -> tuple[Path, os.stat_result] | None:
