@@ -118,7 +118,7 @@ class UploadReader:
             raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {PHOTO_FIELD}.")
         known = HASHES.get(len(self._upload.fields.get("hash", b"").strip()))
         wanted = {"sha256", known} if known else set(HASHES.values())
-        return _PhotoPart(self._media.new_file(self._upload.photo_path), hashes=wanted, limit_bytes=self._limit_bytes)
+        return _PhotoPart(self._media, self._upload.photo_path, hashes=wanted, limit_bytes=self._limit_bytes)
 
     async def _part_done(self, part: "_Part") -> None:
         if isinstance(part, _PhotoPart):
@@ -188,10 +188,11 @@ class _TextPart:
 class _PhotoPart:
     """The photo: written and hashed in a thread, half a megabyte at a time."""
 
-    def __init__(self, descriptor: int, *, hashes: set[str], limit_bytes: int) -> None:
+    def __init__(self, media: Media, path: str, *, hashes: set[str], limit_bytes: int) -> None:
         self.size = 0
         self.digests = {name: hashlib.new(name, usedforsecurity=False) for name in hashes}
-        self._descriptor: int | None = descriptor
+        self._media = media
+        self._descriptor: int | None = media.new_file(path)
         self._limit_bytes = limit_bytes
         self._buffer = bytearray()
 
@@ -204,7 +205,8 @@ class _PhotoPart:
             await self._flush()
 
     async def close(self) -> None:
-        await self._flush()
+        """On disk before its row: a disk that turns out to be full only now still refuses the photo."""
+        await self._flush(sync=True)
         await self.abort()
 
     async def abort(self) -> None:
@@ -212,20 +214,23 @@ class _PhotoPart:
             os.close(self._descriptor)
             self._descriptor = None
 
-    async def _flush(self) -> None:
+    async def _flush(self, *, sync: bool = False) -> None:
         data, self._buffer = bytes(self._buffer), bytearray()
         try:
-            await asyncio.to_thread(self._write_and_hash, data)
+            await asyncio.to_thread(self._write_and_hash, data, sync=sync)
         except OSError as error:
             raise storage_refusal(error) from error
 
-    def _write_and_hash(self, data: bytes) -> None:
+    def _write_and_hash(self, data: bytes, *, sync: bool) -> None:
         assert self._descriptor is not None
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         for digest in self.digests.values():
             digest.update(data)
+        if sync:
+            os.fsync(self._descriptor)
+            self._media.sync("ingest")
 
 
 _Part = _TextPart | _PhotoPart
