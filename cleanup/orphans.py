@@ -4,12 +4,12 @@ The folder's names are compared with the ids that need a file there, as two sets
 its age, and its row once more.
 """
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from cleanup.files import id_of, names_in, older_than, remove
 from cleanup.scope import BATCH, Scope, Swept, is_one_of
-from photochanger.jobs import OPEN, Status, status_is
+from photochanger.jobs import FINAL, OPEN, Status, status_is
 from photochanger.media import FOLDERS
 from photochanger.tables import job, media_object
 
@@ -28,7 +28,7 @@ async def orphaned_files(scope: Scope) -> Swept:
         left_over = [name for name in await names_in(scope, folder, links=True) if id_of(name) not in needed]
         old = await older_than(scope, folder, left_over, seconds=ORPHAN_AGE_SECONDS)
         for start in range(0, len(old), BATCH):
-            batch = await _without_row(scope, old[start : start + BATCH], owner, needs_it)
+            batch = await _without_row(scope, folder, old[start : start + BATCH])
             removed = await remove(scope, [f"{folder}/{name}" for name in batch])
             swept += removed.swept(removed.files)
     return swept
@@ -46,10 +46,13 @@ def _owner(folder: str) -> tuple[ColumnElement[str], ColumnElement[bool]]:
     return media_object.c.media_object_id, living
 
 
-async def _without_row(
-    scope: Scope, names: list[str], owner: ColumnElement[str], needs_it: ColumnElement[bool]
-) -> list[str]:
-    """Those of these names whose rows, as they are now, do not need them."""
+async def _without_row(scope: Scope, folder: str, names: list[str]) -> list[str]:
+    """Those of these names whose rows, as they are now, do not need them. A final job's photo is no orphan: it goes
+    with its job (`open_jobs.finished_photos`).
+    """
+    owner, needs_it = _owner(folder)
+    if folder == "ingest" or folder.startswith("work"):
+        needs_it = or_(needs_it, status_is(*FINAL))
     ids = list({found for name in names if (found := id_of(name))})
     async with scope.db.at_once() as conn:
         needed = set((await conn.execute(select(owner).where(is_one_of(owner, ids), needs_it))).scalars())

@@ -4,12 +4,13 @@ import secrets
 
 import pytest
 
+from cleanup.open_jobs import finished_photos
 from cleanup.orphans import orphaned_files
 from cleanup.scope import BATCH
 from photochanger.db import Database
-from photochanger.jobs import OPEN, Status
+from photochanger.jobs import FINAL, OPEN, Status
 from photochanger.media import FOLDERS, Media
-from tests.queue_rows import job_in
+from tests.queue_rows import job_in, overdue
 from tests.sweeping import HOURS, media_of, scope, write
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +44,12 @@ async def test_old_files_stay_as_long_as_their_jobs_need_them(db: Database, medi
         made = [write(media.folder(folder) / f"{job_id}-1-answer", age_seconds=2 * HOURS) for folder in folders]
         names = (f"results/{job_id}.jpg", f"previews/{job_id}.webp")
         kept = [write(media.path_of(name), age_seconds=71 * HOURS) for name in names]
-        await orphaned_files(scope(db, media))
+        if status in FINAL:
+            async with db.at_once() as conn:
+                await overdue(conn, job_id, seconds=10)
+        would = [await sweep(scope(db, media, dry_run=True)) for sweep in (finished_photos, orphaned_files)]
+        went = [await sweep(scope(db, media)) for sweep in (finished_photos, orphaned_files)]
+        assert would == went, "nothing is announced by both of them"
         assert photo.exists() == (status in OPEN), status
         assert [path.exists() for path in made] == [status is Status.RUNNING] * 2, status
         assert [path.exists() for path in kept] == [status is Status.DONE] * 2, status
