@@ -23,9 +23,8 @@ from api.request_log import RequestLog
 from api.state import Services
 from api.turns import Turns
 from api.waiting import Waiting
-from photochanger import keys
+from photochanger import keys, media_root
 from photochanger.db import Database
-from photochanger.media import Media
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
 from photochanger.settings import Settings
@@ -60,10 +59,9 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        media = Media(settings.media_root)
-        media.create_folders()
         passwords = IngestPasswords()
         async with Database(database_url) as db, Database(database_url, connections=1) as health_db:
+            media = await media_root.opened(db, settings.media_root)
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
             app.state.services = Services(
                 settings=settings,

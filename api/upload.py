@@ -127,7 +127,8 @@ class UploadReader:
         known = HASHES.get(len(self._upload.fields.get("hash", b"").strip()))
         wanted = {"sha256", known} if known else set(HASHES.values())
         return _PhotoPart(
-            self._media.new_file(self._upload.photo_path),
+            self._media,
+            self._upload.photo_path,
             hashes=wanted,
             limit_bytes=self._limit_bytes,
             turn=lambda: self._turns.turn(since=self._began),
@@ -203,7 +204,8 @@ class _PhotoPart:
 
     def __init__(
         self,
-        descriptor: int,
+        media: Media,
+        path: str,
         *,
         hashes: set[str],
         limit_bytes: int,
@@ -212,7 +214,8 @@ class _PhotoPart:
         self.size = 0
         self._turn = turn
         self.digests = {name: hashlib.new(name, usedforsecurity=False) for name in hashes}
-        self._descriptor: int | None = descriptor
+        self._media = media
+        self._descriptor: int | None = media.new_file(path)
         self._limit_bytes = limit_bytes
         self._pieces: list[bytes] = []
         self._pieces_bytes = 0
@@ -227,7 +230,12 @@ class _PhotoPart:
             await self._flush()
 
     async def close(self) -> None:
+        """On disk before its row: a disk that turns out to be full only now still refuses the photo."""
         await self._flush()
+        try:
+            await asyncio.to_thread(self._sync)
+        except OSError as error:
+            raise storage_refusal(error) from error
         await self.abort()
 
     async def abort(self) -> None:
@@ -251,6 +259,11 @@ class _PhotoPart:
                 rest = rest[os.write(self._descriptor, rest) :]
             for digest in self.digests.values():
                 digest.update(piece)
+
+    def _sync(self) -> None:
+        assert self._descriptor is not None
+        os.fsync(self._descriptor)
+        self._media.sync("ingest")
 
 
 _Part = _TextPart | _PhotoPart

@@ -45,6 +45,7 @@ async def prepare(
             shop.media.path_of(job.photo_path), work, name=f"{name}-photo", limits=limits
         )
     except FileNotFoundError as error:
+        shop.media.check_root()
         raise Refusal(Failure.MEDIA_LOST, "The photo's file is missing.") from error
     templates = {
         role: await shop.pictures.prepare(shop.media.path_of(path), work, name=f"{name}-{role}", limits=limits)
