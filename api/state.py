@@ -7,6 +7,7 @@ from starlette.requests import Request
 from api.passwords import IngestPasswords
 from api.waiting import Waiting
 from photochanger.db import Database
+from photochanger.images import Pictures
 from photochanger.media import Media
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
@@ -26,6 +27,8 @@ class Services:
     waiting: Waiting
     passwords: IngestPasswords
     tokens: Tokens
+    pictures: Pictures
+    """One child, started when an administrator uploads something: booths' photos are the runners' work."""
 
 
 def services(request: Request) -> Services:

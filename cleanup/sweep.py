@@ -163,7 +163,7 @@ def _old_files(folder: Path) -> list[Path]:
 async def _needed(db: Database, folder: str, names: set[str]) -> set[str]:
     """Which of these jobs, or media objects, still need their files of this folder."""
     known = [name for name in names if len(name) == 32 and set(name) <= set("0123456789abcdef")]
-    if folder in {"provider", "templates"}:
+    if folder in {"provider", "templates", "templates/previews"}:
         async with db.at_once() as conn:
             ids = media_object.c.media_object_id
             rows = await conn.execute(select(ids).where(ids.in_(known), media_object.c.path.is_not(None)))
