@@ -15,16 +15,27 @@ from api.contract import openapi
 from api.health import healthz, livez
 from api.ingest import ingest
 from api.jobs import job
+from api.media_cache import cache, clean_slot, purge_cache
+from api.media_upload import register_media
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
+from api.result_deletion import delete_result
 from api.state import Services
+from api.template_media import (
+    delete_template,
+    register_template,
+    template_file,
+    template_list,
+    template_preview,
+)
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger import keys, media_root
 from photochanger.db import Database
+from photochanger.images import Pictures
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
 from photochanger.settings import Settings
@@ -43,6 +54,16 @@ ROUTES = [
     # administrators: login and sessions
     # administrators: slots and settings
     # administrators: media
+    Route("/api/template-media", template_list, methods=["GET"]),
+    Route("/api/template-media/register", register_template, methods=["POST"]),
+    Route("/api/template-media/{media_object_id}", template_file, methods=["GET"]),
+    Route("/api/template-media/{media_object_id}", delete_template, methods=["DELETE"]),
+    Route("/api/template-media/{media_object_id}/preview", template_preview, methods=["GET"]),
+    Route("/api/media/register", register_media, methods=["POST"]),
+    Route("/api/media/cache", cache, methods=["GET"]),
+    Route("/api/media/cache/purge", purge_cache, methods=["POST"]),
+    Route("/api/slots/{slot_id}/cleanup", clean_slot, methods=["POST"]),
+    Route("/api/jobs/{job_id}/result", delete_result, methods=["DELETE"]),
     # administrators: jobs
     # administrators: figures
     # pages
@@ -60,7 +81,11 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         passwords = IngestPasswords()
-        async with Database(database_url) as db, Database(database_url, connections=1) as health_db:
+        async with (
+            Database(database_url) as db,
+            Database(database_url, connections=1) as health_db,
+            Pictures(children=1) as pictures,
+        ):
             media = await media_root.opened(db, settings.media_root)
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
             app.state.services = Services(
@@ -73,6 +98,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 passwords=passwords,
                 tokens=tokens,
                 turns=Turns(os.cpu_count() or 1),
+                pictures=pictures,
             )
             ticking = asyncio.create_task(waiting.run())
             ticking.add_done_callback(_end_process_after_crash)

@@ -8,6 +8,7 @@ from api.passwords import IngestPasswords
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger.db import Database
+from photochanger.images import Pictures
 from photochanger.media import Media
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
@@ -29,6 +30,8 @@ class Services:
     tokens: Tokens
     turns: Turns
     """Of uploads, for the processor."""
+    pictures: Pictures
+    """One child, started when an administrator uploads something: booths' photos are the runners' work."""
 
 
 def services(request: Request) -> Services:

@@ -1,4 +1,6 @@
-"""Reading the booth's form: fields into memory within limits, the photo to disk once, hashed on the way.
+"""Reading a form with a picture: fields into memory within limits, the picture to disk once, hashed on the way.
+
+Booths and administrators send the same kind of form; only the picture's part has another name.
 
 The parts come in any order. Each is checked as soon as it is complete: a wrong password ends an upload of 15 MB at its
 first kilobyte, when the booth sends it first.
@@ -59,7 +61,10 @@ def _text(value: bytes) -> str:
 
 
 class UploadReader:
-    """Reads one request. `check_password` is called with the password's bytes the moment its part is complete."""
+    """Reads one request. `check_password` is called with the password's bytes the moment its part is complete.
+
+    `photo_field` is the name of the picture's part. Whoever is logged in sends no password.
+    """
 
     def __init__(
         self,
@@ -69,8 +74,9 @@ class UploadReader:
         photo_path: str,
         limit_bytes: int,
         seconds: float,
-        check_password: Callable[[bytes], Awaitable[None]],
         turns: Turns,
+        check_password: Callable[[bytes], Awaitable[None]] | None = None,
+        photo_field: str = PHOTO_FIELD,
     ) -> None:
         self._request = request
         self._media = media
@@ -79,6 +85,7 @@ class UploadReader:
         self._check_password = check_password
         self._turns = turns
         self._began = time.monotonic()
+        self._photo_field = photo_field
         self._upload = Upload(photo_path=photo_path)
 
     async def read(self) -> Upload:
@@ -120,10 +127,10 @@ class UploadReader:
         return boundary
 
     def _open_part(self, name: str) -> "_Part":
-        if name != PHOTO_FIELD:
+        if name != self._photo_field:
             return _TextPart(name)
         if self._upload.photo_bytes is not None:
-            raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {PHOTO_FIELD}.")
+            raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {self._photo_field}.")
         known = HASHES.get(len(self._upload.fields.get("hash", b"").strip()))
         wanted = {"sha256", known} if known else set(HASHES.values())
         return _PhotoPart(
@@ -140,7 +147,7 @@ class UploadReader:
             self._upload.digests = {name: digest.hexdigest() for name, digest in part.digests.items()}
         elif isinstance(part, _TextPart) and part.name not in self._upload.fields:
             self._upload.fields[part.name] = bytes(part.value)
-            if part.name == "password":
+            if part.name == "password" and self._check_password is not None:
                 await self._check_password(bytes(part.value))
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -214,7 +221,7 @@ class _PhotoPart:
         self.size = 0
         self._turn = turn
         self.digests = {name: hashlib.new(name, usedforsecurity=False) for name in hashes}
-        self._media = media
+        self._media, self._folder = media, path.partition("/")[0]
         self._descriptor: int | None = media.new_file(path)
         self._limit_bytes = limit_bytes
         self._pieces: list[bytes] = []
@@ -263,7 +270,7 @@ class _PhotoPart:
     def _sync(self) -> None:
         assert self._descriptor is not None
         os.fsync(self._descriptor)
-        self._media.sync("ingest")
+        self._media.sync(self._folder)
 
 
 _Part = _TextPart | _PhotoPart

@@ -2,10 +2,12 @@
 
     ingest/<job_id>            the booth's photo, until its job is final
     work/<job_id>-<claim>…     what a runner is preparing or checking; gone when its step ends
+    work/<media_id>…           what an administrator uploads, until it is checked; gone when the request ends
     results/<job_id>.<ext>     changed pictures, until they expire
     previews/<job_id>.webp     beside them
-    provider/<media_id>.<ext>  what a provider fetches by a public link, until its job's deadline
+    provider/<media_id>.<ext>  what has a public link for a while: what providers fetch, what administrators upload
     templates/<media_id>.<ext> pictures that slots put beside the photo, until an administrator deletes them
+    templates/previews/        their thumbnails, <media_id>.webp
 
 A file is complete and on disk before its row says so; what replaces something gets its name by a rename. Names are our
 own, never a client's; nothing is opened through a link.
@@ -31,9 +33,10 @@ from photochanger.errors import Failure, Refusal
 log = structlog.get_logger()
 
 MARKER = ".photochanger-media"
-FOLDERS = ("ingest", "work", "work/previews", "results", "previews", "provider", "templates")
+FOLDERS = ("ingest", "work", "work/previews", "results", "previews", "provider", "templates", "templates/previews")
 RELATIVE = re.compile(
-    r"(ingest/[0-9a-f]{32}|(results|provider|templates)/[0-9a-f]{32}\.(jpg|png|webp)|previews/[0-9a-f]{32}\.webp)"
+    r"((ingest|work)/[0-9a-f]{32}|(results|provider|templates)/[0-9a-f]{32}\.(jpg|png|webp)"
+    r"|(templates/)?previews/[0-9a-f]{32}\.webp)"
 )
 FILE_MODE = 0o640
 LEAST_FREE_BYTES = 500_000_000
