@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cryptography.fernet import MultiFernet
 from starlette.requests import Request
 
 from api.passwords import IngestPasswords
@@ -26,6 +27,8 @@ class Services:
     waiting: Waiting
     passwords: IngestPasswords
     tokens: Tokens
+    secrets_box: MultiFernet | None
+    """Seals what an administrator stores. None: there is no SECRETS_KEY, and nothing can be stored."""
 
 
 def services(request: Request) -> Services:

@@ -2,6 +2,7 @@
 
 import sys
 
+from photochanger import keys
 from photochanger.db import Database
 from photochanger.images import Pictures
 from photochanger.media import Media
@@ -9,6 +10,7 @@ from photochanger.process import run, stop_on_signals
 from photochanger.providers import Providers
 from photochanger.settings import Settings
 from photochanger.startup import run_process
+from runner.administration import Administration
 from runner.loop import Runner
 from runner.models import Models
 from runner.workshop import Workshop, load_drivers, open_session
@@ -21,6 +23,7 @@ def main() -> int:
 
 async def _run(settings: Settings, providers: Providers, database_url: str) -> int:
     stopping = stop_on_signals()
+    secrets_box = keys.secrets_box_if_any(settings)
     media = Media(settings.media_root)
     media.create_folders()
     async with (
@@ -38,6 +41,7 @@ async def _run(settings: Settings, providers: Providers, database_url: str) -> i
             pictures=pictures,
             http=http,
             models=Models(),
+            administration=Administration(db, settings, providers, box=secrets_box),
             stopping=stopping,
         )
         await Runner(workshop, places=settings.runner_concurrency).run()
