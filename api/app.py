@@ -23,6 +23,9 @@ from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
 from api.result_deletion import delete_result
+from api.settings import check_provider_key, save_settings, settings_now
+from api.slot_versions import copy_slot, restore_version, version_list
+from api.slots import provider_list, save_slot, slot, slot_list
 from api.state import Services
 from api.template_media import (
     delete_template,
@@ -53,6 +56,16 @@ ROUTES = [
     Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
     # administrators: login and sessions
     # administrators: slots and settings
+    Route("/api/providers", provider_list, methods=["GET"]),
+    Route("/api/slots", slot_list, methods=["GET"]),
+    Route("/api/slots/{slot_id}", slot, methods=["GET"]),
+    Route("/api/slots/{slot_id}", save_slot, methods=["PUT"]),
+    Route("/api/slots/{slot_id}/versions", version_list, methods=["GET"]),
+    Route("/api/slots/{slot_id}/versions/{version}/restore", restore_version, methods=["POST"]),
+    Route("/api/slots/{slot_id}/copy-to/{other}", copy_slot, methods=["POST"]),
+    Route("/api/settings", settings_now, methods=["GET"]),
+    Route("/api/settings", save_settings, methods=["PUT"]),
+    Route("/api/settings/provider-keys/{provider}/check", check_provider_key, methods=["POST"]),
     # administrators: media
     Route("/api/template-media", template_list, methods=["GET"]),
     Route("/api/template-media/register", register_template, methods=["POST"]),
@@ -77,6 +90,7 @@ ROUTES = [
 def build_app(settings: Settings, providers: Providers, *, database_url: str) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts."""
     tokens = Tokens(keys.signing_key(settings))
+    secrets_box = keys.secrets_box_if_any(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -99,6 +113,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 tokens=tokens,
                 turns=Turns(os.cpu_count() or 1),
                 pictures=pictures,
+                secrets_box=secrets_box,
             )
             ticking = asyncio.create_task(waiting.run())
             ticking.add_done_callback(_end_process_after_crash)

@@ -88,7 +88,8 @@ def _checked_headers(request: Request, slot: Slot) -> str | None:
 async def _read(
     request: Request, here: Services, slot: Slot, admin: AppSettings, photo_path: str, seconds: float
 ) -> Upload:
-    kept = slot.ingest_password_hash or admin.ingest_password_hash
+    own = slot.ingest_password_hash
+    kept = admin.ingest_password_hashes if own is None else (own,)
     address = request.client.host if request.client else ""
 
     async def check_password(candidate: bytes) -> None:

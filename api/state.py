@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cryptography.fernet import MultiFernet
 from starlette.requests import Request
 
 from api.passwords import IngestPasswords
@@ -32,6 +33,8 @@ class Services:
     """Of uploads, for the processor."""
     pictures: Pictures
     """One child, started when an administrator uploads something: booths' photos are the runners' work."""
+    secrets_box: MultiFernet | None
+    """Seals what an administrator stores. None: there is no SECRETS_KEY, and nothing can be stored."""
 
 
 def services(request: Request) -> Services:

@@ -68,6 +68,7 @@ CREATE TABLE provider_check (
     checked_at   timestamptz,
     good         boolean,
     sentence     text CHECK (length(sentence) <= 300),
+    taken_at     timestamptz,
     CHECK ((checked_at IS NULL) = (good IS NULL))
 );
 

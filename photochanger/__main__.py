@@ -5,7 +5,9 @@ import asyncio
 import sys
 from importlib.metadata import entry_points
 
-from photochanger import doctor, keys, media_root, migrate, providers, up
+from cryptography.fernet import MultiFernet
+
+from photochanger import doctor, keys, media_root, migrate, providers, secret_store, up
 from photochanger.command import Command
 from photochanger.db import Database
 from photochanger.errors import ConfigurationError
@@ -54,6 +56,22 @@ def _adopt_media(_arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _secrets(_arguments: argparse.Namespace) -> int:
+    settings = Settings.from_env()
+    names = asyncio.run(_rotate(keys.secrets_box(settings), database_url(settings)))
+    print(f"encrypted anew with the first key of SECRETS_KEY: {', '.join(names) or 'nothing is stored'}")
+    return 0
+
+
+async def _rotate(box: MultiFernet, url: str) -> list[str]:
+    async with Database(url, connections=1) as db, db.begin() as conn:
+        return await secret_store.rotate(conn, box, by="command")
+
+
+def _secrets_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["rotate"], help="encrypt all stored secrets with the first key anew")
+
+
 def _keys(_arguments: argparse.Namespace) -> int:
     settings = Settings.from_env()
     for path in keys.ensure(settings):
@@ -73,6 +91,9 @@ CORE = [
         _adopt_media,
     ),
     Command("keys", "make the keys that sign sessions and encrypt secrets, where there are none", _no_arguments, _keys),
+    Command(
+        "secrets", "encrypt stored secrets anew, when SECRETS_KEY has a new first key", _secrets_arguments, _secrets
+    ),
     Command(
         "doctor", "look at a running installation, and say what is in order and what is not", _no_arguments, _doctor
     ),

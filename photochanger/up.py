@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from photochanger import embedded, keys, migrate, providers
+from photochanger import embedded, keys, migrate, provider_orders, providers
 from photochanger.errors import ConfigurationError
 from photochanger.first_start import PASSWORD_FILE, ensure_ingest_password
 from photochanger.resources import folder
@@ -44,7 +44,8 @@ def run() -> int:
         migrate.migrate(url)
         keys.ensure(settings)
         password = asyncio.run(ensure_ingest_password(settings, url))
-        environment = _environment(settings, url, provider_names=known.by_name)
+        orders = asyncio.run(provider_orders.load_once(settings, known, database_url=url))
+        environment = _environment(settings, url, provider_names=known.by_name, simulated=not orders.keys)
         with _supervised(settings.home, environment) as supervisord:
             if _is_up(settings, supervisord):
                 _say_hello(settings, password, simulated=environment["SIMULATORS"] == "true")
@@ -75,9 +76,10 @@ def _check_port(settings: Settings) -> None:
             raise ConfigurationError([f"port {settings.port} cannot be used ({error.strerror}): set PORT"]) from error
 
 
-def _environment(settings: Settings, database_url: str, *, provider_names: Iterable[str]) -> dict[str, str]:
+def _environment(
+    settings: Settings, database_url: str, *, provider_names: Iterable[str], simulated: bool
+) -> dict[str, str]:
     """What the processes are told. Without any provider's key the simulators stand in for all of them."""
-    simulated = not settings.provider_keys
     told = {
         **{name: value for name, value in os.environ.items() if name not in {"DATABASE_URL_FILE", "INGEST_PASSWORD"}},
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
-from cleanup.sweep import expired_media, orphaned_files
+from cleanup.media_objects import expired_media
+from cleanup.orphans import orphaned_files
 from photochanger import app_settings
 from photochanger.tables import media_object
 from tests.admin_pictures import audit_lines, tree, upload
@@ -15,6 +16,7 @@ from tests.booths import photo_bytes
 from tests.pictures import talkative_jpeg
 from tests.serving import Api
 from tests.simulated import opened
+from tests.sweeping import scope
 from tests.test_contract import check
 
 pytestmark = pytest.mark.anyio
@@ -61,12 +63,12 @@ async def test_its_link_ends_when_a_booth_would_wait_no_longer(api: Api, http: h
 
 async def test_an_expired_upload_is_gone_before_and_after_the_sweep(api: Api, http: httpx.AsyncClient) -> None:
     url = (await upload(api, http, PICTURE, path=PATH)).json()["url"]
-    assert await expired_media(api.db, api.media) == 0
+    assert (await expired_media(scope(api.db, api.media))).count == 0
     async with api.db.begin() as conn:
         await conn.execute(text("UPDATE media_object SET expires_at = now()"))
     for swept in (0, 1):
         if swept:
-            assert await expired_media(api.db, api.media) == 1
+            assert (await expired_media(scope(api.db, api.media))).count == 1
             assert tree(api.media) == set()
         for method in ("GET", "HEAD"):
             gone = await http.request(method, url)
@@ -84,10 +86,10 @@ async def test_a_living_upload_is_no_orphan_and_one_without_a_row_is(api: Api, h
     await upload(api, http, PICTURE, path=PATH)
     for name in tree(api.media):
         os.utime(api.media.root / name, (1, 1))
-    assert await orphaned_files(api.db, api.media) == 0
+    assert (await orphaned_files(scope(api.db, api.media))).count == 0
     async with api.db.begin() as conn:
         await conn.execute(text("DELETE FROM media_object"))
-    assert await orphaned_files(api.db, api.media) == 1
+    assert (await orphaned_files(scope(api.db, api.media))).count == 1
 
 
 async def test_nothing_of_the_camera_goes_out(api: Api, http: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from cleanup.sweep import expired_results
+from cleanup.results import expired_results
 from photochanger import results
 from photochanger.jobs import Status
 from photochanger.tables import job
@@ -18,6 +18,7 @@ from tests.queue_rows import job_in, row, until_blocked
 from tests.raw_http import jobs_in, queued
 from tests.results import claimed_job, finish_job, finished_job
 from tests.serving import Api
+from tests.sweeping import scope
 
 pytestmark = pytest.mark.anyio
 
@@ -123,7 +124,7 @@ async def test_a_crash_between_two_steps_is_made_good_by_the_sweep(
     if step == "before the row":
         api.media.discard(files.preview_path)
     assert await status_of(api, http, job_id) == {410}
-    assert await expired_results(api.db, api.media) == 1
+    assert (await expired_results(scope(api.db, api.media))).count == 1
     assert result_files(api) == set()
     assert (await row(api.db, job_id)).result_path is None
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import select, text, update
 
-from cleanup.sweep import orphaned_files, sweep_all
+from cleanup.orphans import orphaned_files
+from cleanup.sweep import sweep_all
 from photochanger import templates
 from photochanger.providers import Providers
 from photochanger.tables import media_object, slot
@@ -21,6 +22,7 @@ from tests.booths import photo_bytes, post_photo
 from tests.raw_http import queued
 from tests.serving import Api, running, settings_for
 from tests.simulated import opened
+from tests.sweeping import scope
 from tests.test_contract import check
 
 pytestmark = pytest.mark.anyio
@@ -188,8 +190,8 @@ async def test_templates_are_never_swept_and_their_orphans_are(api: Api, http: h
         await conn.execute(text("UPDATE media_object SET created_at = now() - interval '9 years'"))
     for name in tree(api.media):
         os.utime(api.media.root / name, (1, 1))
-    assert await orphaned_files(api.db, api.media) == 2
-    await sweep_all(api.db, api.media)
+    assert (await orphaned_files(scope(api.db, api.media))).count == 2
+    await sweep_all(scope(api.db, api.media))
     assert tree(api.media) == {f"templates/{kept}.jpg", f"templates/previews/{kept}.webp"}
     async with api.db.at_once() as conn:
         assert (await conn.execute(select(media_object.c.cleaned_at))).scalars().all() == [None]

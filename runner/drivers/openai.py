@@ -10,12 +10,12 @@ Which pictures go along, in which order, and what tells the model which is which
 """
 
 import asyncio
-import re
 import secrets
 from urllib.parse import quote
 
 from aiohttp import ClientSession
 
+from photochanger import model_rules
 from photochanger.images import PreparedPicture
 from photochanger.picture_kinds import EXTENSIONS
 from runner.body import FileBytes, Upload, ask
@@ -27,7 +27,6 @@ MAX_PICTURE_BYTES = 50_000_000
 MAX_PROMPT_CHARACTERS = 32_000
 CHECK_SECONDS = 10.0
 PHOTO = "photo"
-SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")
 
 
 async def submit(call: Call, http: ClientSession) -> Image:
@@ -134,14 +133,9 @@ def _allowed_size(call: Call) -> str | None:
     wanted = call.settings.get("size", "auto")
     if bounds is None or wanted == "auto":
         return _allowed(call, "size", "sizes")
-    sides = [int(side) for side in found.groups()] if (found := SIZE.fullmatch(wanted)) else [0, 0]
-    short, long = sorted(sides)
-    pixels_fit = bounds["least_pixels"] <= short * long <= bounds["most_pixels"]
-    stepped = short % bounds["step_px"] == 0 == long % bounds["step_px"]
-    if not (pixels_fit and stepped and long <= bounds["max_side_px"] and long <= bounds["max_ratio"] * short):
-        told = ", ".join(f"{name} {bound}" for name, bound in bounds.items())
-        raise _refused(call, f"{call.model.name} takes no size {wanted}, only within: {told}")
-    return f"{sides[0]}x{sides[1]}"
+    if not model_rules.fits(bounds, wanted):
+        raise _refused(call, f"{call.model.name} takes no size {wanted}, only within: {model_rules.told(bounds)}")
+    return str(wanted)
 
 
 def _refused(call: Call, reason: str) -> ProviderFailed:
