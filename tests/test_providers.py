@@ -246,6 +246,4 @@ def test_good_settings_have_no_mistake(known_providers: Providers) -> None:
 
 def test_an_unknown_provider_or_operation_is_a_mistake_like_any_other(known_providers: Providers) -> None:
     assert known_providers.mistakes("nobody", "image_edit", {}) == {"provider": "There is no such provider."}
-    assert known_providers.mistakes("gemini", "sing", {}) == {
-        "operation": "Google Gemini has no such operation."
-    }
+    assert known_providers.mistakes("gemini", "sing", {}) == {"operation": "Google Gemini has no such operation."}
