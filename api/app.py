@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from api.contract import openapi
+from api.endings import Unattended
 from api.health import healthz, livez
 from api.ingest import ingest
 from api.jobs import job
@@ -63,6 +64,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
         passwords = IngestPasswords()
         async with Database(database_url) as db, Database(database_url, connections=1) as health_db:
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
+            unattended = Unattended(db, media, waiting)
             app.state.services = Services(
                 settings=settings,
                 db=db,
@@ -70,6 +72,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 media=media,
                 providers=providers,
                 waiting=waiting,
+                unattended=unattended,
                 passwords=passwords,
                 tokens=tokens,
             )
@@ -78,6 +81,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
             try:
                 yield
             finally:
+                await unattended.close()
                 ticking.cancel()
                 with suppress(asyncio.CancelledError):
                     await ticking

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from api.endings import Unattended
 from api.passwords import IngestPasswords
 from api.waiting import Waiting
 from photochanger.db import Database
@@ -24,6 +25,7 @@ class Services:
     media: Media
     providers: Providers
     waiting: Waiting
+    unattended: Unattended
     passwords: IngestPasswords
     tokens: Tokens
 

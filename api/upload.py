@@ -1,4 +1,4 @@
-"""Reading the booth's form: fields into memory within limits, the photo to disk once, hashed on the way.
+"""Reading a form with a photo: fields into memory within limits, the photo to disk once, hashed on the way.
 
 The parts come in any order. Each is checked as soon as it is complete: a wrong password ends an upload of 15 MB at its
 first kilobyte, when the booth sends it first.
@@ -16,10 +16,9 @@ from starlette.requests import ClientDisconnect, Request
 from api.passwords import MAX_PASSWORD_BYTES
 from photochanger.errors import Failure, Refusal
 from photochanger.media import Media, storage_refusal
+from photochanger.photo import StoredPhoto, stored_photo
 
-PHOTO_FIELD = "fileToUpload"
 MAX_FIELDS = 40
-MAX_FIELD_BYTES = 64 * 1024
 MAX_FORM_BYTES = 256 * 1024
 """What all that is not the photo may take: fields, part headers, boundaries."""
 KEPT_CHARACTERS = 1000
@@ -33,10 +32,25 @@ HASHES: dict[int, str] = {32: "md5", 40: "sha1", 64: "sha256"}
 """By the number of hex digits."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What a form is made of, whoever sends it."""
+
+    photo_field: str
+    """The part that is the photo; any other is a text."""
+    max_field_bytes: int
+    hashes: frozenset[str]
+    """Of the photo, where the form does not say by its part `hash` which one it needs. SHA-256 is always made."""
+
+
+BOOTH_FORM = Form(photo_field="fileToUpload", max_field_bytes=64 * 1024, hashes=frozenset({"md5", "sha1", "sha256"}))
+
+
 @dataclass(kw_only=True)
 class Upload:
     """A form as it was received. `fields` has the first part of each name, as bytes; the password is taken out."""
 
+    form: Form
     photo_path: str
     fields: dict[str, bytes] = field(default_factory=dict)
     photo_bytes: int | None = None
@@ -50,6 +64,13 @@ class Upload:
             if name not in {"hash", "password"}
         }
 
+    async def stored(self, media: Media) -> StoredPhoto:
+        """The photo, with what its first bytes say. Raises `Refusal` when there is none, or it is no photo."""
+        if self.photo_bytes is None:
+            raise Refusal(Failure.INVALID_REQUEST, f"The part {self.form.photo_field} is missing.")
+        sha256 = bytes.fromhex(self.digests["sha256"])
+        return await asyncio.to_thread(stored_photo, media, self.photo_path, size_bytes=self.photo_bytes, sha256=sha256)
+
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace").replace("\0", "")[:KEPT_CHARACTERS]
@@ -62,18 +83,20 @@ class UploadReader:
         self,
         request: Request,
         *,
+        form: Form,
         media: Media,
         photo_path: str,
         limit_bytes: int,
         seconds: float,
-        check_password: Callable[[bytes], Awaitable[None]],
+        check_password: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> None:
         self._request = request
+        self._form = form
         self._media = media
         self._limit_bytes = limit_bytes
         self._seconds = seconds
         self._check_password = check_password
-        self._upload = Upload(photo_path=photo_path)
+        self._upload = Upload(form=form, photo_path=photo_path)
 
     async def read(self) -> Upload:
         """The whole form. Raises `Refusal`; the caller removes the photo's file, whatever happens."""
@@ -114,12 +137,12 @@ class UploadReader:
         return boundary
 
     def _open_part(self, name: str) -> "_Part":
-        if name != PHOTO_FIELD:
-            return _TextPart(name)
+        if name != self._form.photo_field:
+            return _TextPart(name, limit_bytes=self._form.max_field_bytes)
         if self._upload.photo_bytes is not None:
-            raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {PHOTO_FIELD}.")
+            raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {name}.")
         known = HASHES.get(len(self._upload.fields.get("hash", b"").strip()))
-        wanted = {"sha256", known} if known else set(HASHES.values())
+        wanted = {"sha256"} | ({known} if known else self._form.hashes)
         return _PhotoPart(self._media.new_file(self._upload.photo_path), hashes=wanted, limit_bytes=self._limit_bytes)
 
     async def _part_done(self, part: "_Part") -> None:
@@ -128,7 +151,7 @@ class UploadReader:
             self._upload.digests = {name: digest.hexdigest() for name, digest in part.digests.items()}
         elif isinstance(part, _TextPart) and part.name not in self._upload.fields:
             self._upload.fields[part.name] = bytes(part.value)
-            if part.name == "password":
+            if part.name == "password" and self._check_password is not None:
                 await self._check_password(bytes(part.value))
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -166,18 +189,19 @@ class UploadReader:
 
 
 class _TextPart:
-    """A field: kept in memory, up to 64 KiB."""
+    """A field: kept in memory, up to its limit."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, limit_bytes: int) -> None:
         self.name = name
         self.value = bytearray()
+        self._limit_bytes = limit_bytes
 
     async def write(self, data: bytes) -> None:
         if self.name == "password":  # the rest of one that is too long to be right is not kept
             self.value += data[: MAX_PASSWORD_BYTES + 1 - len(self.value)]
             return
         self.value += data
-        if len(self.value) > MAX_FIELD_BYTES:
+        if len(self.value) > self._limit_bytes:
             raise Refusal(Failure.INVALID_REQUEST, "A field is too long.")
 
     async def close(self) -> None:
