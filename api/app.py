@@ -12,15 +12,21 @@ from starlette.routing import Route
 
 from api.contract import openapi
 from api.endings import Unattended
+from api.gallery import slot_gallery
 from api.health import healthz, livez
 from api.ingest import ingest
+from api.job_detail import detail
+from api.job_log import jobs
 from api.jobs import job
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
+from api.replays import replay
 from api.request_log import RequestLog
 from api.state import Services
+from api.test_run import test_run
+from api.throttle import Throttle
 from api.waiting import Waiting
 from photochanger import keys
 from photochanger.db import Database
@@ -39,11 +45,16 @@ ROUTES = [
     Route("/api/jobs/{job_id}", job, methods=["GET"]),
     Route("/public/results/{job_id}", result, methods=["GET"]),
     Route("/public/results/{job_id}/preview", preview, methods=["GET"]),
+    Route("/public/slots/{slot_id}", slot_gallery, methods=["GET"]),
     Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
     # administrators: login and sessions
     # administrators: slots and settings
     # administrators: media
     # administrators: jobs
+    Route("/api/jobs", jobs, methods=["GET"]),
+    Route("/api/jobs/{job_id}/detail", detail, methods=["GET"]),
+    Route("/api/jobs/{job_id}/replay", replay, methods=["POST"]),
+    Route("/api/slots/{slot_id}/test-run", test_run, methods=["POST"]),
     # administrators: figures
     # pages
     # operation
@@ -75,6 +86,8 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 unattended=unattended,
                 passwords=passwords,
                 tokens=tokens,
+                public_requests=Throttle(times=3000, seconds=60, details="Too many requests."),
+                unknown_ids=Throttle(times=60, seconds=60, details="Too many requests for what does not exist."),
             )
             ticking = asyncio.create_task(waiting.run())
             ticking.add_done_callback(_end_process_after_crash)

@@ -17,6 +17,7 @@ from api.endings import discard_photo, ending
 from api.pictures import result_response
 from api.request_log import note
 from api.state import Services, public_url, services
+from api.throttle import address_of
 from api.upload import BOOTH_FORM, HASHES, MAX_FORM_BYTES, Upload, UploadReader
 from photochanger import app_settings, intake, slots
 from photochanger.app_settings import AppSettings
@@ -89,7 +90,7 @@ async def _read(
     request: Request, here: Services, slot: Slot, admin: AppSettings, photo_path: str, seconds: float
 ) -> Upload:
     kept = slot.ingest_password_hash or admin.ingest_password_hash
-    address = request.client.host if request.client else ""
+    address = address_of(request)
 
     async def check_password(candidate: bytes) -> None:
         await here.passwords.check(candidate, kept=kept, address=address)

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from api.endings import Unattended
 from api.passwords import IngestPasswords
+from api.throttle import Throttle
 from api.waiting import Waiting
 from photochanger.db import Database
 from photochanger.media import Media
@@ -28,6 +29,10 @@ class Services:
     unattended: Unattended
     passwords: IngestPasswords
     tokens: Tokens
+    public_requests: Throttle
+    """All that one address may ask of galleries and results."""
+    unknown_ids: Throttle
+    """Ids of nothing that one address may ask for."""
 
 
 def services(request: Request) -> Services:

@@ -25,6 +25,8 @@ class AppSettings:
     result_ttl_hours: int = 72
     hash_check: HashCheck = "reject"
     photos_in_work_per_slot: int = 3
+    gallery_size: int = 10
+    """How many results a slot's public gallery shows."""
     ingest_password_hash: str | None = None
     ingest_password_rotated_at: datetime | None = None
     ingest_password_rotated_by: str | None = None
@@ -35,6 +37,7 @@ _NAMES = {
     "result_ttl_hours": "result_ttl_hours",
     "ingest.hash_check": "hash_check",
     "ingest.photos_in_work_per_slot": "photos_in_work_per_slot",
+    "gallery_size": "gallery_size",
     "ingest.password_hash": "ingest_password_hash",
 }
 

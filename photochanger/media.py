@@ -86,6 +86,24 @@ class Media:
         except OSError as error:
             raise storage_refusal(error) from error
 
+    def copy(self, source: str, target: str) -> int | None:
+        """A new file with the bytes of another; how many, or None when there is no such file any more.
+
+        Raises `Refusal` (`storage_full`).
+        """
+        try:
+            reading = os.open(self.path_of(source), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ELOOP}:
+                return None
+            raise
+        with os.fdopen(reading, "rb") as old, os.fdopen(self.new_file(target), "wb") as new:
+            try:
+                shutil.copyfileobj(old, new, 1024 * 1024)
+                return new.tell()
+            except OSError as error:
+                raise storage_refusal(error) from error
+
     def discard(self, *relatives: str | None) -> None:
         """Remove files; what is gone already is no error."""
         for relative in relatives:
