@@ -16,6 +16,7 @@ BENCHMARKS = {
     "throughput": "photos a second with an instant provider, beside a bare forwarder",
     "memory": "an API process with many waiting requests and large uploads; a runner with 16 photos in work",
     "pictures": "a picture child's tasks",
+    "log": "pages of the job log and a slot's gallery beside a million finished jobs",
     "queue": "the queue beside procrastinate, and beside a million finished jobs",
 }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, literal_column, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger.job import Source
@@ -29,7 +29,8 @@ class Gallery:
     results: list[GalleryResult]
 
 
-_BOOTHS_OWN = job.c.source == literal_column(f"'{Source.INGEST.value}'")
+LOOKED_AT = 500
+"""Of a slot's newest results: the answer comes as fast while the cleanup is away and expired ones pile up."""
 
 
 async def gallery_of(conn: AsyncConnection, slot_id: str, *, limit: int) -> Gallery | None:
@@ -37,9 +38,17 @@ async def gallery_of(conn: AsyncConnection, slot_id: str, *, limit: int) -> Gall
     name = (await conn.execute(select(slot.c.display_name).where(slot.c.slot_id == slot_id))).scalar_one_or_none()
     if name is None:
         return None
-    living = and_(job.c.result_path.is_not(None), job.c.result_expires_at > func.now(), _BOOTHS_OWN)
-    query = select(job.c.job_id, job.c.created_at, job.c.result_expires_at.label("expires_at"))
+    newest = (
+        select(job.c.job_id, job.c.source, job.c.created_at, job.c.finished_at, job.c.result_expires_at)
+        .where(job.c.slot_id == slot_id, job.c.result_path.is_not(None))
+        .order_by(job.c.finished_at.desc())
+        .limit(LOOKED_AT)
+        .subquery("newest")
+    )
     rows = await conn.execute(
-        query.where(job.c.slot_id == slot_id, living).order_by(job.c.finished_at.desc()).limit(limit)
+        select(newest.c.job_id, newest.c.created_at, newest.c.result_expires_at.label("expires_at"))
+        .where(newest.c.source == Source.INGEST.value, newest.c.result_expires_at > func.now())
+        .order_by(newest.c.finished_at.desc())
+        .limit(limit)
     )
     return Gallery(slot_id=slot_id, display_name=name, results=[GalleryResult(**row._mapping) for row in rows])  # noqa: SLF001

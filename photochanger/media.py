@@ -91,12 +91,12 @@ class Media:
 
         Raises `Refusal` (`storage_full`).
         """
+        if self.regular_file(source) is None:
+            return None
         try:
             reading = os.open(self.path_of(source), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ELOOP}:
-                return None
-            raise
+        except FileNotFoundError:
+            return None
         with os.fdopen(reading, "rb") as old, os.fdopen(self.new_file(target), "wb") as new:
             try:
                 shutil.copyfileobj(old, new, 1024 * 1024)
