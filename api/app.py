@@ -1,6 +1,7 @@
 """The application: its route table, its lifespan, its one family of refusals."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,19 +19,30 @@ from api.ingest import ingest
 from api.job_detail import detail
 from api.job_log import jobs
 from api.jobs import job
+from api.media_cache import cache, clean_slot, purge_cache
+from api.media_upload import register_media
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
 from api.replays import replay
 from api.request_log import RequestLog
+from api.result_deletion import delete_result
 from api.state import Services
+from api.template_media import (
+    delete_template,
+    register_template,
+    template_file,
+    template_list,
+    template_preview,
+)
 from api.test_run import test_run
 from api.throttle import Throttle
+from api.turns import Turns
 from api.waiting import Waiting
-from photochanger import keys
+from photochanger import keys, media_root
 from photochanger.db import Database
-from photochanger.media import Media
+from photochanger.images import Pictures
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
 from photochanger.settings import Settings
@@ -50,6 +62,16 @@ ROUTES = [
     # administrators: login and sessions
     # administrators: slots and settings
     # administrators: media
+    Route("/api/template-media", template_list, methods=["GET"]),
+    Route("/api/template-media/register", register_template, methods=["POST"]),
+    Route("/api/template-media/{media_object_id}", template_file, methods=["GET"]),
+    Route("/api/template-media/{media_object_id}", delete_template, methods=["DELETE"]),
+    Route("/api/template-media/{media_object_id}/preview", template_preview, methods=["GET"]),
+    Route("/api/media/register", register_media, methods=["POST"]),
+    Route("/api/media/cache", cache, methods=["GET"]),
+    Route("/api/media/cache/purge", purge_cache, methods=["POST"]),
+    Route("/api/slots/{slot_id}/cleanup", clean_slot, methods=["POST"]),
+    Route("/api/jobs/{job_id}/result", delete_result, methods=["DELETE"]),
     # administrators: jobs
     Route("/api/jobs", jobs, methods=["GET"]),
     Route("/api/jobs/{job_id}/detail", detail, methods=["GET"]),
@@ -70,10 +92,13 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        media = Media(settings.media_root)
-        media.create_folders()
         passwords = IngestPasswords()
-        async with Database(database_url) as db, Database(database_url, connections=1) as health_db:
+        async with (
+            Database(database_url) as db,
+            Database(database_url, connections=1) as health_db,
+            Pictures(children=1) as pictures,
+        ):
+            media = await media_root.opened(db, settings.media_root)
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
             unattended = Unattended(db, media, waiting)
             app.state.services = Services(
@@ -88,6 +113,8 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 tokens=tokens,
                 public_requests=Throttle(times=3000, seconds=60, details="Too many requests."),
                 unknown_ids=Throttle(times=60, seconds=60, details="Too many requests for what does not exist."),
+                turns=Turns(os.cpu_count() or 1),
+                pictures=pictures,
             )
             ticking = asyncio.create_task(waiting.run())
             ticking.add_done_callback(_end_process_after_crash)

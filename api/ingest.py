@@ -103,6 +103,7 @@ async def _read(
         limit_bytes=slot.size_limit_bytes,
         seconds=seconds,
         check_password=check_password,
+        turns=here.turns,
     )
     upload = await reader.read()
     for name in ("password", "hash"):

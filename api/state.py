@@ -7,8 +7,10 @@ from starlette.requests import Request
 from api.endings import Unattended
 from api.passwords import IngestPasswords
 from api.throttle import Throttle
+from api.turns import Turns
 from api.waiting import Waiting
 from photochanger.db import Database
+from photochanger.images import Pictures
 from photochanger.media import Media
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
@@ -33,6 +35,10 @@ class Services:
     """All that one address may ask of galleries and results."""
     unknown_ids: Throttle
     """Ids of nothing that one address may ask for."""
+    turns: Turns
+    """Of uploads, for the processor."""
+    pictures: Pictures
+    """One child, started when an administrator uploads something: booths' photos are the runners' work."""
 
 
 def services(request: Request) -> Services:

@@ -63,7 +63,13 @@ async def test_run(request: Request) -> JSONResponse:
     queued = False
     try:
         reader = UploadReader(
-            request, form=TEST_FORM, media=here.media, photo_path=path, limit_bytes=MOST_BYTES, seconds=saved.seconds
+            request,
+            form=TEST_FORM,
+            media=here.media,
+            photo_path=path,
+            limit_bytes=MOST_BYTES,
+            seconds=saved.seconds,
+            turns=here.turns,
         )
         upload = await reader.read()
         tried, unsaved = await _tried(here, saved, upload)

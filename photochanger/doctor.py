@@ -6,12 +6,13 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import breaker, migrate, slots
+from photochanger import breaker, media_root, migrate, slots
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import ConfigurationError, Refusal
 from photochanger.media import Media
@@ -33,7 +34,7 @@ class Finding:
 
 def examine(settings: Settings, providers: Providers, *, database_url: str) -> list[Finding]:
     """Everything, whatever is wrong with any of it."""
-    findings = [_schema(database_url), _folders(settings), _link(settings, providers)]
+    findings = [_schema(database_url), asyncio.run(_folders(settings, database_url)), _link(settings, providers)]
     findings += asyncio.run(_rows(settings, providers, database_url))
     return findings
 
@@ -48,9 +49,13 @@ def _schema(database_url: str) -> Finding:
     return Finding("schema", in_order=True, told="as this release needs it")
 
 
-def _folders(settings: Settings) -> Finding:
+async def _folders(settings: Settings, database_url: str) -> Finding:
+    known: str | None = None
+    with suppress(*UNAVAILABLE):
+        async with Database(database_url, connections=1) as db, db.begin() as conn:
+            known = await media_root.known_id(conn)
     try:
-        Media(settings.media_root).check_room()
+        Media(settings.media_root, known).check_room()
     except (Refusal, OSError) as error:
         return Finding("media", in_order=False, told=f"{settings.media_root}: {error}")
     return Finding("media", in_order=True, told=f"{settings.media_root} is writable and has room")

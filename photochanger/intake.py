@@ -75,6 +75,7 @@ _BY_FILE = _newest(
             status_is(Status.DONE),
             job.c.finished_at > func.now() - literal_column(f"interval '{DUPLICATE_OF_DONE_SECONDS} seconds'"),
             job.c.result_path.is_not(None),
+            job.c.result_expires_at > func.now(),
         ),
     ),
 )

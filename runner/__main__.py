@@ -2,9 +2,9 @@
 
 import sys
 
+from photochanger import media_root
 from photochanger.db import Database
 from photochanger.images import Pictures
-from photochanger.media import Media
 from photochanger.process import run, stop_on_signals
 from photochanger.providers import Providers
 from photochanger.settings import Settings
@@ -21,8 +21,6 @@ def main() -> int:
 
 async def _run(settings: Settings, providers: Providers, database_url: str) -> int:
     stopping = stop_on_signals()
-    media = Media(settings.media_root)
-    media.create_folders()
     async with (
         Database(database_url) as db,
         Pictures() as pictures,
@@ -34,7 +32,7 @@ async def _run(settings: Settings, providers: Providers, database_url: str) -> i
             providers=providers,
             drivers=load_drivers(providers),
             db=db,
-            media=media,
+            media=await media_root.opened(db, settings.media_root),
             pictures=pictures,
             http=http,
             models=Models(),

@@ -228,6 +228,7 @@ class Step:
         if number is not None:
             again = repeat_after_seconds(
                 failed,
+                provider.retry,
                 attempt=number,
                 max_attempts=self._job.max_attempts,
                 usual_seconds=await usual_time.usual_seconds(conn, provider.name, model),
