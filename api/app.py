@@ -12,8 +12,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from api.contract import openapi
+from api.endings import Unattended
+from api.gallery import slot_gallery
 from api.health import healthz, livez
 from api.ingest import ingest
+from api.job_detail import detail
+from api.job_log import jobs
 from api.jobs import job
 from api.media_cache import cache, clean_slot, purge_cache
 from api.media_upload import register_media
@@ -21,6 +25,7 @@ from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
+from api.replays import replay
 from api.request_log import RequestLog
 from api.result_deletion import delete_result
 from api.settings import check_provider_key, save_settings, settings_now
@@ -34,6 +39,8 @@ from api.template_media import (
     template_list,
     template_preview,
 )
+from api.test_run import test_run
+from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger import keys, media_root
@@ -53,6 +60,7 @@ ROUTES = [
     Route("/api/jobs/{job_id}", job, methods=["GET"]),
     Route("/public/results/{job_id}", result, methods=["GET"]),
     Route("/public/results/{job_id}/preview", preview, methods=["GET"]),
+    Route("/public/slots/{slot_id}", slot_gallery, methods=["GET"]),
     Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
     # administrators: login and sessions
     # administrators: slots and settings
@@ -78,6 +86,10 @@ ROUTES = [
     Route("/api/slots/{slot_id}/cleanup", clean_slot, methods=["POST"]),
     Route("/api/jobs/{job_id}/result", delete_result, methods=["DELETE"]),
     # administrators: jobs
+    Route("/api/jobs", jobs, methods=["GET"]),
+    Route("/api/jobs/{job_id}/detail", detail, methods=["GET"]),
+    Route("/api/jobs/{job_id}/replay", replay, methods=["POST"]),
+    Route("/api/slots/{slot_id}/test-run", test_run, methods=["POST"]),
     # administrators: figures
     # pages
     # operation
@@ -102,6 +114,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
         ):
             media = await media_root.opened(db, settings.media_root)
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
+            unattended = Unattended(db, media, waiting)
             app.state.services = Services(
                 settings=settings,
                 db=db,
@@ -109,8 +122,11 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 media=media,
                 providers=providers,
                 waiting=waiting,
+                unattended=unattended,
                 passwords=passwords,
                 tokens=tokens,
+                public_requests=Throttle(times=3000, seconds=60, details="Too many requests."),
+                unknown_ids=Throttle(times=60, seconds=60, details="Too many requests for what does not exist."),
                 turns=Turns(os.cpu_count() or 1),
                 pictures=pictures,
                 secrets_box=secrets_box,
@@ -120,6 +136,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
             try:
                 yield
             finally:
+                await unattended.close()
                 ticking.cancel()
                 with suppress(asyncio.CancelledError):
                     await ticking

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from cryptography.fernet import MultiFernet
 from starlette.requests import Request
 
+from api.endings import Unattended
 from api.passwords import IngestPasswords
+from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger.db import Database
@@ -27,8 +29,13 @@ class Services:
     media: Media
     providers: Providers
     waiting: Waiting
+    unattended: Unattended
     passwords: IngestPasswords
     tokens: Tokens
+    public_requests: Throttle
+    """All that one address may ask of galleries and results."""
+    unknown_ids: Throttle
+    """Ids of nothing that one address may ask for."""
     turns: Turns
     """Of uploads, for the processor."""
     pictures: Pictures

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "turbotext": "300 jobs in a provider's own queue at once, which takes 30 s",
     "pictures": "a picture child's tasks",
     "sweep": "the cleanup: many expired results, nothing to do beside many rows, and booths meanwhile",
+    "log": "pages of the job log and a slot's gallery beside a million finished jobs",
     "queue": "the queue beside procrastinate, and beside a million finished jobs",
 }
 
