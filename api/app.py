@@ -8,20 +8,27 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
+from api.admin_passwords import AdminPasswords
 from api.contract import openapi
+from api.docs import docs
 from api.health import healthz, livez
+from api.hosts import KnownHosts, own_names
 from api.ingest import ingest
 from api.jobs import job
+from api.login import login, logout
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
+from api.sessions import end_session, me, session_list
 from api.state import Services
 from api.waiting import Waiting
 from photochanger import keys
+from photochanger.admins import Accounts
 from photochanger.db import Database
 from photochanger.media import Media
 from photochanger.providers import Providers
@@ -40,6 +47,11 @@ ROUTES = [
     Route("/public/results/{job_id}/preview", preview, methods=["GET"]),
     Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
     # administrators: login and sessions
+    Route("/api/login", login, methods=["POST"]),
+    Route("/api/logout", logout, methods=["POST"]),
+    Route("/api/me", me, methods=["GET"]),
+    Route("/api/sessions", session_list, methods=["GET"]),
+    Route("/api/sessions/{session_id}", end_session, methods=["DELETE"]),
     # administrators: slots and settings
     # administrators: media
     # administrators: jobs
@@ -47,20 +59,25 @@ ROUTES = [
     # pages
     # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
+    Route("/api/docs", docs, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/healthz", healthz, methods=["GET"]),
 ]
+STATIC = Mount("/static", StaticFiles(packages=[("api", "static")]))
+"""Styles and scripts of the pages: open to all, and no part of the contract."""
 
 
 def build_app(settings: Settings, providers: Providers, *, database_url: str) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts."""
     tokens = Tokens(keys.signing_key(settings))
+    accounts = Accounts(settings)
+    accounts.current()  # a file that cannot be used stops the process here
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         media = Media(settings.media_root)
         media.create_folders()
-        passwords = IngestPasswords()
+        passwords, admin_passwords = IngestPasswords(), AdminPasswords(accounts)
         async with Database(database_url) as db, Database(database_url, connections=1) as health_db:
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
             app.state.services = Services(
@@ -71,6 +88,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 providers=providers,
                 waiting=waiting,
                 passwords=passwords,
+                admin_passwords=admin_passwords,
                 tokens=tokens,
             )
             ticking = asyncio.create_task(waiting.run())
@@ -82,11 +100,15 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 with suppress(asyncio.CancelledError):
                     await ticking
                 passwords.close()
+                admin_passwords.close()
 
     return Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, STATIC],
         lifespan=lifespan,
-        middleware=[Middleware(RequestLog, answer_crash=refuse_after_crash)],
+        middleware=[
+            Middleware(RequestLog, answer_crash=refuse_after_crash),
+            Middleware(KnownHosts, names=own_names(settings)),
+        ],
         exception_handlers=HANDLERS,
     )
 
