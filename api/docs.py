@@ -3,17 +3,20 @@
 It fetches nothing from elsewhere.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from api.contract import document
 
 Item = dict[str, Any]
+BETWEEN_BACKTICKS = re.compile(r"`([^`]*)`")
 METHODS = ("get", "put", "post", "patch", "delete")
 
 
@@ -27,6 +30,7 @@ def _page() -> str:
     environment = Environment(
         loader=PackageLoader("api"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["prose"] = _prose
     contract = document()
     operations = list(_operations(contract))
     groups = [
@@ -34,6 +38,11 @@ def _page() -> str:
     ]
     schemas = [_schema(name, schema) for name, schema in sorted(contract["components"]["schemas"].items())]
     return environment.get_template("docs.html").render(info=contract["info"], groups=groups, schemas=schemas)
+
+
+def _prose(text: str) -> Markup:
+    """A text of the contract; what stands between backticks is code."""
+    return Markup(BETWEEN_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped just here
 
 
 def _operations(contract: Item) -> Iterator[Item]:

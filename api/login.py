@@ -42,7 +42,8 @@ async def logout(request: Request) -> Response:
         await sessions.end(conn, session.session_id)
         await audit.record(conn, "logged_out", actor=session.account, session=session.public_id)
     response = Response(status_code=204)
-    clear_session_cookie(response, request)
+    if session.kind == "cookie":
+        clear_session_cookie(response, request)
     return response
 
 

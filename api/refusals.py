@@ -72,8 +72,10 @@ async def refuse_without_database(request: Request, error: Exception) -> Refusal
 async def refuse_unrouted(request: Request, error: Exception) -> RefusalResponse:
     """No such address, or not with this method."""
     assert isinstance(error, HTTPException)
-    unknown = error.status_code == Failure.METHOD_NOT_ALLOWED.status
-    return answer(request, Refusal(Failure.METHOD_NOT_ALLOWED if unknown else Failure.NOT_FOUND))
+    known = error.status_code == Failure.METHOD_NOT_ALLOWED.status
+    response = answer(request, Refusal(Failure.METHOD_NOT_ALLOWED if known else Failure.NOT_FOUND))
+    response.headers.update(error.headers or {})  # `Allow` says with which methods
+    return response
 
 
 def refuse_after_crash(request: Request, error: Exception) -> RefusalResponse:
