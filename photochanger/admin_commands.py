@@ -34,7 +34,7 @@ def _set_password(arguments: argparse.Namespace) -> int:
     settings, name = Settings.from_env(), arguments.name.lower()
     password = _from_stdin() if arguments.password_stdin else _from_terminal(name)
     new = admins.set_passwords(admins.file_of(settings), {name: password})
-    print(f"{name}: {'a new account' if new else 'the password is set'}")
+    print(f"{name}: {'a new account' if new else 'the password is set'}", flush=True)
     ended = _in_database(settings, name, event="password_set")
     print(f"{ended} session(s) ended")
     return 0
@@ -44,7 +44,7 @@ def _remove_account(arguments: argparse.Namespace) -> int:
     settings, name = Settings.from_env(), arguments.name.lower()
     if not admins.remove(admins.file_of(settings), name):
         raise ConfigurationError([f"there is no account {name}"])
-    print(f"{name}: the account is removed")
+    print(f"{name}: the account is removed", flush=True)
     print(f"{_in_database(settings, name, event='account_removed')} session(s) ended")
     return 0
 
