@@ -9,16 +9,21 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
+from api.admin_passwords import AdminPasswords
 from api.contract import openapi
+from api.docs import docs
 from api.endings import Unattended
 from api.gallery import slot_gallery
 from api.health import healthz, livez
+from api.hosts import KnownHosts, own_names
 from api.ingest import ingest
 from api.job_detail import detail
 from api.job_log import jobs
 from api.jobs import job
+from api.login import login, logout
 from api.media_cache import cache, clean_slot, purge_cache
 from api.media_upload import register_media
 from api.passwords import IngestPasswords
@@ -28,6 +33,7 @@ from api.refusals import HANDLERS, refuse_after_crash
 from api.replays import replay
 from api.request_log import RequestLog
 from api.result_deletion import delete_result
+from api.sessions import end_session, me, session_list
 from api.settings import check_provider_key, save_settings, settings_now
 from api.slot_versions import copy_slot, restore_version, version_list
 from api.slots import provider_list, save_slot, slot, slot_list
@@ -44,6 +50,7 @@ from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger import keys, media_root
+from photochanger.admins import Accounts
 from photochanger.db import Database
 from photochanger.images import Pictures
 from photochanger.providers import Providers
@@ -63,6 +70,11 @@ ROUTES = [
     Route("/public/slots/{slot_id}", slot_gallery, methods=["GET"]),
     Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
     # administrators: login and sessions
+    Route("/api/login", login, methods=["POST"]),
+    Route("/api/logout", logout, methods=["POST"]),
+    Route("/api/me", me, methods=["GET"]),
+    Route("/api/sessions", session_list, methods=["GET"]),
+    Route("/api/sessions/{session_id}", end_session, methods=["DELETE"]),
     # administrators: slots and settings
     Route("/api/providers", provider_list, methods=["GET"]),
     Route("/api/slots", slot_list, methods=["GET"]),
@@ -94,19 +106,24 @@ ROUTES = [
     # pages
     # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
+    Route("/api/docs", docs, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/healthz", healthz, methods=["GET"]),
 ]
+STATIC = Mount("/static", StaticFiles(packages=[("api", "static")]))
+"""Styles and scripts of the pages: open to all, and no part of the contract."""
 
 
 def build_app(settings: Settings, providers: Providers, *, database_url: str) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts."""
     tokens = Tokens(keys.signing_key(settings))
     secrets_box = keys.secrets_box_if_any(settings)
+    accounts = Accounts(settings)
+    accounts.current()  # a file that cannot be used stops the process here
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        passwords = IngestPasswords()
+        passwords, admin_passwords = IngestPasswords(), AdminPasswords(accounts)
         async with (
             Database(database_url) as db,
             Database(database_url, connections=1) as health_db,
@@ -124,6 +141,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 waiting=waiting,
                 unattended=unattended,
                 passwords=passwords,
+                admin_passwords=admin_passwords,
                 tokens=tokens,
                 public_requests=Throttle(times=3000, seconds=60, details="Too many requests."),
                 unknown_ids=Throttle(times=60, seconds=60, details="Too many requests for what does not exist."),
@@ -141,11 +159,15 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 with suppress(asyncio.CancelledError):
                     await ticking
                 passwords.close()
+                admin_passwords.close()
 
     return Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, STATIC],
         lifespan=lifespan,
-        middleware=[Middleware(RequestLog, answer_crash=refuse_after_crash)],
+        middleware=[
+            Middleware(RequestLog, answer_crash=refuse_after_crash),
+            Middleware(KnownHosts, names=own_names(settings)),
+        ],
         exception_handlers=HANDLERS,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cryptography.fernet import MultiFernet
 from starlette.requests import Request
 
+from api.admin_passwords import AdminPasswords
 from api.endings import Unattended
 from api.passwords import IngestPasswords
 from api.throttle import Throttle
@@ -31,6 +32,7 @@ class Services:
     waiting: Waiting
     unattended: Unattended
     passwords: IngestPasswords
+    admin_passwords: AdminPasswords
     tokens: Tokens
     public_requests: Throttle
     """All that one address may ask of galleries and results."""

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 from cryptography.fernet import MultiFernet
 
-from photochanger import doctor, keys, media_root, migrate, providers, secret_store, up
+from photochanger import admin_commands, doctor, keys, media_root, migrate, providers, secret_store, up
 from photochanger.command import Command
 from photochanger.db import Database
 from photochanger.errors import ConfigurationError
@@ -91,6 +91,7 @@ CORE = [
         _adopt_media,
     ),
     Command("keys", "make the keys that sign sessions and encrypt secrets, where there are none", _no_arguments, _keys),
+    *admin_commands.COMMANDS,
     Command(
         "secrets", "encrypt stored secrets anew, when SECRETS_KEY has a new first key", _secrets_arguments, _secrets
     ),

@@ -337,7 +337,8 @@ async def process(environment: dict[str, str]) -> AsyncIterator[tuple[str, async
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "api", "--fd", str(listening.fileno()),
-            env={**os.environ, **environment}, pass_fds=[listening.fileno()], stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "SIGNING_KEY": SIGNING_KEY, **environment},
+            pass_fds=[listening.fileno()], stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}", serving
