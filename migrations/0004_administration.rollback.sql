@@ -12,6 +12,7 @@ DROP TABLE session;
 DROP INDEX processing_log_administration;
 ALTER TABLE processing_log DROP COLUMN actor;
 ALTER TABLE media_object DROP COLUMN title, DROP COLUMN width, DROP COLUMN height, DROP COLUMN created_by;
+DROP INDEX job_failed_slot;
 DROP INDEX job_failed;
 DROP INDEX job_input_created;
 ALTER TABLE job_input DROP COLUMN created_at, DROP COLUMN replay_of;

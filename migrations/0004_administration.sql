@@ -10,6 +10,8 @@ UPDATE job_input SET created_at = job.created_at FROM job WHERE job.job_id = job
 ALTER TABLE job_input ALTER COLUMN created_at SET NOT NULL;
 CREATE INDEX job_input_created ON job_input (created_at);
 CREATE INDEX job_failed ON job (created_at) WHERE status IN ('failed', 'timeout');
+-- A slot's last failure, also where only others have failed of late. What is done is not in it.
+CREATE INDEX job_failed_slot ON job (slot_id, created_at DESC) WHERE status IN ('failed', 'timeout');
 
 ALTER TABLE media_object
     ADD COLUMN title text CHECK (length(title) BETWEEN 1 AND 200),
