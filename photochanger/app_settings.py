@@ -3,7 +3,8 @@
 Nobody caches them: whoever needs one reads it in the transaction it is about to use anyway, so a change counts at once.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ class AppSettings:
     result_ttl_hours: int = 72
     hash_check: HashCheck = "reject"
     photos_in_work_per_slot: int = 3
+    provider_budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What a provider's month may cost, see budgets.py; `budgets.mistakes` says what may be stored."""
     ingest_password_hash: str | None = None
     ingest_password_rotated_at: datetime | None = None
     ingest_password_rotated_by: str | None = None
@@ -35,6 +38,7 @@ _NAMES = {
     "result_ttl_hours": "result_ttl_hours",
     "ingest.hash_check": "hash_check",
     "ingest.photos_in_work_per_slot": "photos_in_work_per_slot",
+    "providers.budgets": "provider_budgets",
     "ingest.password_hash": "ingest_password_hash",
 }
 
