@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -14,14 +15,16 @@ from api.contract import openapi
 from api.health import healthz, livez
 from api.ingest import ingest
 from api.jobs import job
+from api.metrics import metrics_text
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
+from api.row_figures import RowFigures
 from api.state import Services
 from api.waiting import Waiting
-from photochanger import keys
+from photochanger import keys, metrics, migrate
 from photochanger.db import Database
 from photochanger.media import Media
 from photochanger.providers import Providers
@@ -49,6 +52,7 @@ ROUTES = [
     Route("/api/openapi.json", openapi, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/healthz", healthz, methods=["GET"]),
+    Route("/metrics", metrics_text, methods=["GET"]),
 ]
 
 
@@ -60,13 +64,18 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         media = Media(settings.media_root)
         media.create_folders()
+        metrics.announce_answers()
         passwords = IngestPasswords()
+        health_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
         async with Database(database_url) as db, Database(database_url, connections=1) as health_db:
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
             app.state.services = Services(
                 settings=settings,
                 db=db,
                 health_db=health_db,
+                health_thread=health_thread,
+                migrations=frozenset(path.stem for path in migrate.migration_files()),
+                row_figures=RowFigures(db),
                 media=media,
                 providers=providers,
                 waiting=waiting,
@@ -82,6 +91,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 with suppress(asyncio.CancelledError):
                     await ticking
                 passwords.close()
+                health_thread.shutdown(wait=False, cancel_futures=True)
 
     return Starlette(
         routes=ROUTES,
