@@ -6,7 +6,9 @@ import sys
 
 import structlog
 
+from cleanup.notifier import telling
 from cleanup.sweep import overdue_jobs, sweep_all
+from photochanger import metrics, metrics_files, sweep_runs
 from photochanger.command import Command
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.media import Media
@@ -14,6 +16,7 @@ from photochanger.process import sleep_unless, stop_on_signals
 from photochanger.providers import Providers
 from photochanger.settings import Settings
 from photochanger.startup import run_process
+from photochanger.vitals import OVERDUE_SWEEP
 
 log = structlog.get_logger()
 
@@ -23,7 +26,12 @@ OVERDUE_EVERY_SECONDS = 2.0
 
 def main() -> int:
     """The console script."""
-    return run_process("cleanup", lambda *arguments: asyncio.run(_daemon(*arguments)))
+    return run_process("cleanup", _serve)
+
+
+def _serve(settings: Settings, providers: Providers, database_url: str) -> int:
+    with metrics_files.shared(settings.home, "cleanup"):
+        return asyncio.run(_daemon(settings, providers, database_url))
 
 
 async def _daemon(settings: Settings, _providers: Providers, database_url: str) -> int:
@@ -33,14 +41,17 @@ async def _daemon(settings: Settings, _providers: Providers, database_url: str) 
     media.create_folders()
     loop = asyncio.get_running_loop()
     next_full = loop.time()
-    async with Database(database_url, connections=3) as db:
+    async with Database(database_url, connections=5) as db, telling(settings, db):
         while not stopping.is_set():
             try:
                 if loop.time() >= next_full:
                     await sweep_all(db, media)
                     next_full = loop.time() + EVERY_SECONDS
                 else:
-                    await overdue_jobs(db, media)
+                    closed = await overdue_jobs(db, media)
+                    async with db.at_once() as conn:
+                        await sweep_runs.finish(conn, OVERDUE_SWEEP, count=closed)
+                metrics.look_at_pool("cleanup", db)
             except UNAVAILABLE as error:
                 log.warning("sweep_postponed", error=type(error).__name__)
             await sleep_unless(stopping, seconds=OVERDUE_EVERY_SECONDS)

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Column, Row, Select, func, select, update
 
-from photochanger import jobs
+from photochanger import jobs, metrics, sweep_runs
 from photochanger.db import Database
 from photochanger.jobs import OPEN, Status, status_is
 from photochanger.media import FOLDERS, Media
@@ -44,9 +44,13 @@ async def _run(name: str, sweep: "Sweep", db: Database, media: Media) -> None:
     started = time.monotonic()
     try:
         count = await sweep(db, media)
+        async with db.at_once() as conn:
+            await sweep_runs.finish(conn, name, count=count)
     except Exception as error:
+        metrics.SWEEPS.labels(name, "failed").inc()
         log.error("sweep_failed", sweep=name, exc_info=error)
         return
+    metrics.SWEEPS.labels(name, "ok").inc()
     log.info("sweep_finished", sweep=name, count=count, seconds=round(time.monotonic() - started, 3))
 
 
