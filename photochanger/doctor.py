@@ -6,12 +6,13 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import breaker, migrate, provider_orders, slot_rules, slots
+from photochanger import breaker, media_root, migrate, provider_orders, slot_rules, slots
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import ConfigurationError, Refusal
 from photochanger.media import Media
@@ -37,7 +38,8 @@ def examine(settings: Settings, providers: Providers, *, database_url: str) -> l
     schema = _schema(database_url)
     readable = database_url if schema.in_order else None
     orders = asyncio.run(provider_orders.load_once(settings, providers, database_url=readable))
-    findings = [schema, _folders(settings), _link(settings, providers, orders), _keys(orders)]
+    folders = asyncio.run(_folders(settings, database_url))
+    findings = [schema, folders, _link(settings, providers, orders), _keys(orders)]
     if readable is not None:
         findings += asyncio.run(_rows(providers, orders, readable))
     return findings
@@ -53,9 +55,13 @@ def _schema(database_url: str) -> Finding:
     return Finding("schema", in_order=True, told="as this release needs it")
 
 
-def _folders(settings: Settings) -> Finding:
+async def _folders(settings: Settings, database_url: str) -> Finding:
+    known: str | None = None
+    with suppress(*UNAVAILABLE):
+        async with Database(database_url, connections=1) as db, db.begin() as conn:
+            known = await media_root.known_id(conn)
     try:
-        Media(settings.media_root).check_room()
+        Media(settings.media_root, known).check_room()
     except (Refusal, OSError) as error:
         return Finding("media", in_order=False, told=f"{settings.media_root}: {error}")
     return Finding("media", in_order=True, told=f"{settings.media_root} is writable and has room")

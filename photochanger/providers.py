@@ -71,6 +71,16 @@ class CallLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """How attempts at a provider are repeated, within what a slot allows and the deadline leaves."""
+
+    first_wait_seconds: float
+    """Doubled with each repeat, where the provider gives no hint of its own."""
+    most_repeats: Mapping[str, int]
+    """By outcome: of what is billed each time and seldom gets better, whatever the slot allows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """One provider with all it offers."""
 
@@ -80,6 +90,7 @@ class Provider:
     base_url: str
     input: InputLimits
     limits: CallLimits
+    retry: RetryPolicy
     default_model: str
     models: Mapping[str, Model]
     operations: Mapping[str, Operation]
@@ -184,6 +195,7 @@ def _provider(name: str, entry: Mapping[str, Any]) -> Provider:
             per_day=limits.get("per_day"),
             day_zone=limits.get("day_zone", "UTC"),
         ),
+        retry=RetryPolicy(**entry["retry"]),
         default_model=entry["default_model"],
         models={model: _model(model, facts) for model, facts in entry["models"].items()},
         operations={

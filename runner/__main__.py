@@ -2,10 +2,9 @@
 
 import sys
 
-from photochanger import keys
+from photochanger import keys, media_root, metrics_files
 from photochanger.db import Database
 from photochanger.images import Pictures
-from photochanger.media import Media
 from photochanger.process import run, stop_on_signals
 from photochanger.providers import Providers
 from photochanger.settings import Settings
@@ -18,14 +17,17 @@ from runner.workshop import Workshop, load_drivers, open_session
 
 def main() -> int:
     """The console script."""
-    return run_process("runner", lambda *arguments: run(_run(*arguments)))
+    return run_process("runner", _serve)
+
+
+def _serve(settings: Settings, providers: Providers, database_url: str) -> int:
+    with metrics_files.shared(settings.home, "runner"):
+        return run(_run(settings, providers, database_url))
 
 
 async def _run(settings: Settings, providers: Providers, database_url: str) -> int:
     stopping = stop_on_signals()
     secrets_box = keys.secrets_box_if_any(settings)
-    media = Media(settings.media_root)
-    media.create_folders()
     async with (
         Database(database_url) as db,
         Pictures() as pictures,
@@ -37,7 +39,7 @@ async def _run(settings: Settings, providers: Providers, database_url: str) -> i
             providers=providers,
             drivers=load_drivers(providers),
             db=db,
-            media=media,
+            media=await media_root.opened(db, settings.media_root),
             pictures=pictures,
             http=http,
             models=Models(),

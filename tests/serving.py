@@ -10,7 +10,7 @@ import uvicorn
 
 from api.__main__ import config
 from api.state import Services
-from photochanger import app_settings, keys
+from photochanger import app_settings, keys, media_root
 from photochanger.db import Database
 from photochanger.images import Pictures
 from photochanger.media import Media
@@ -83,15 +83,13 @@ async def running(
 ) -> AsyncIterator[Runner]:
     """A runner in this event loop."""
     stopping = asyncio.Event()
-    media = Media(settings.media_root)
-    media.create_folders()
     async with Database(database_url) as db, Pictures(children=1) as pictures, open_session() as http:
         workshop = Workshop(
             settings=settings,
             providers=providers,
             drivers=load_drivers(providers),
             db=db,
-            media=media,
+            media=await media_root.opened(db, settings.media_root),
             pictures=pictures,
             http=http,
             models=Models(),

@@ -27,6 +27,7 @@ def provider(**changes: Any) -> dict[str, Any]:
         "driver": "painter",
         "base_url": "https://painter.example/",
         "input": {"mime_types": ["image/jpeg"], "max_bytes": 1_000_000, "max_side_px": 2048},
+        "retry": {"first_wait_seconds": 0.5, "most_repeats": {"bad_response": 1}},
         "default_model": "a",
         "models": {"a": model()},
         "operations": {"paint": operation},

@@ -21,6 +21,7 @@ from photochanger.picture_kinds import EXTENSIONS
 from runner.body import FileBytes, Upload, ask
 from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt
 from runner.drivers import openai_answer
+from runner.reading import parsed, text_of
 
 MAX_PICTURE_BYTES = 50_000_000
 MAX_PROMPT_CHARACTERS = 32_000
@@ -54,7 +55,7 @@ async def check_key(base_url: str, *, key: str, model: str, http: ClientSession)
     answer = await ask(http, "GET", address, headers=_key_header(key), key=key, deadline=deadline)
     if answer.status >= 300:
         raise openai_answer.failure(answer, model=model, key=key)
-    if not openai_answer.text_of(openai_answer.field(openai_answer.parsed(answer.body), "id")):
+    if not text_of(openai_answer.field(parsed(answer.body), "id")):
         raise ProviderFailed(Outcome.BAD_RESPONSE, "the answer is not a model's description")
 
 
