@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import breaker, migrate, slots
+from photochanger import admins, breaker, migrate, slots
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import ConfigurationError, Refusal
 from photochanger.media import Media
@@ -33,7 +33,7 @@ class Finding:
 
 def examine(settings: Settings, providers: Providers, *, database_url: str) -> list[Finding]:
     """Everything, whatever is wrong with any of it."""
-    findings = [_schema(database_url), _folders(settings), _link(settings, providers)]
+    findings = [_schema(database_url), _folders(settings), _accounts(settings), _link(settings, providers)]
     findings += asyncio.run(_rows(settings, providers, database_url))
     return findings
 
@@ -54,6 +54,15 @@ def _folders(settings: Settings) -> Finding:
     except (Refusal, OSError) as error:
         return Finding("media", in_order=False, told=f"{settings.media_root}: {error}")
     return Finding("media", in_order=True, told=f"{settings.media_root} is writable and has room")
+
+
+def _accounts(settings: Settings) -> Finding:
+    try:
+        names = sorted(admins.read(admins.file_of(settings)))
+    except ConfigurationError as error:
+        return Finding("accounts", in_order=False, told=str(error))
+    told = ", ".join(names) or "nobody can log in: photochanger set-password NAME makes an account"
+    return Finding("accounts", in_order=bool(names), told=told)
 
 
 def _link(settings: Settings, providers: Providers) -> Finding:
