@@ -9,6 +9,7 @@ from sqlalchemy import text
 from photochanger import doctor, leases
 from photochanger.doctor import Finding
 from photochanger.providers import Providers
+from tests.administrators import give_passwords
 from tests.serving import Api
 
 pytestmark = pytest.mark.anyio
@@ -25,10 +26,12 @@ async def examine(api: Api, known: Providers, database_url: str, *, base_url: st
 async def test_a_sound_installation_is_told_so(api: Api, database_url: str, known_providers: Providers) -> None:
     async with api.db.begin() as conn:
         await leases.beat(conn, "r", host="h", pid=1)
+    give_passwords(api.services.settings)
     findings = await examine(api, known_providers, database_url, base_url=api.url)
     assert {subject: finding.in_order for subject, finding in findings.items()} == {
         "schema": True,
         "media": True,
+        "accounts": True,
         "public links": True,
         "keys": True,
         "runners": True,
@@ -50,6 +53,10 @@ async def test_everything_that_is_wrong_is_told(api: Api, database_url: str, kno
     assert set(wrong) == {"public links", "runners", "circuits", "slot-004", "slot-005"}
     assert "settings.retries: It must be a whole number from 0 to 3." in wrong["slot-004"]
     assert "provider: There is no such provider." in wrong["slot-005"]
+    assert set(wrong) == {"accounts", "public links", "runners", "circuits", "slot-004", "slot-005"}
+    assert "photochanger set-password" in wrong["accounts"]
+    assert "settings.retries: 9" in wrong["slot-004"]
+    assert "nobody" in wrong["slot-005"]
     assert doctor.report(list(findings.values()), lambda _: None) == 1
 
 
