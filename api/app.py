@@ -21,6 +21,8 @@ from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
 from api.state import Services
+from api.stats import global_stats, overview, slot_stats
+from api.stats_export import export
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger import keys
@@ -46,6 +48,10 @@ ROUTES = [
     # administrators: media
     # administrators: jobs
     # administrators: figures
+    Route("/api/stats/overview", overview, methods=["GET"]),
+    Route("/api/stats/global", global_stats, methods=["GET"]),
+    Route("/api/stats/export.csv", export, methods=["GET"]),
+    Route("/api/stats/{slot_id}", slot_stats, methods=["GET"]),
     # pages
     # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
