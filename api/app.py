@@ -41,6 +41,8 @@ from api.settings import check_provider_key, save_settings, settings_now
 from api.slot_versions import copy_slot, restore_version, version_list
 from api.slots import provider_list, save_slot, slot, slot_list
 from api.state import Services
+from api.stats import global_stats, overview, slot_stats
+from api.stats_export import export
 from api.template_media import (
     delete_template,
     register_template,
@@ -106,6 +108,10 @@ ROUTES = [
     Route("/api/jobs/{job_id}/replay", replay, methods=["POST"]),
     Route("/api/slots/{slot_id}/test-run", test_run, methods=["POST"]),
     # administrators: figures
+    Route("/api/stats/overview", overview, methods=["GET"]),
+    Route("/api/stats/global", global_stats, methods=["GET"]),
+    Route("/api/stats/export.csv", export, methods=["GET"]),
+    Route("/api/stats/{slot_id}", slot_stats, methods=["GET"]),
     # pages
     # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
