@@ -3,18 +3,20 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import select, update
 
-from photochanger import provider_orders, secret_store
+from photochanger import keys, provider_orders, secret_store
 from photochanger.db import Database
 from photochanger.errors import ConfigurationError
 from photochanger.providers import Providers
 from photochanger.secret_store import UnreadableSecretError
 from photochanger.settings import Settings
 from photochanger.tables import secret
+from tests.processes import ROOT, environment_for
 
 pytestmark = pytest.mark.anyio
 
@@ -23,13 +25,13 @@ GEMINI = secret_store.provider_key("gemini")
 OPENAI = secret_store.provider_key("openai")
 
 
-def box(*keys: str) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])
+def box(*given: str) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in given])
 
 
-async def store(db: Database, name: str, value: str, *keys: str) -> None:
+async def store(db: Database, name: str, value: str, *given: str) -> None:
     async with db.begin() as conn:
-        await secret_store.store(conn, box(*keys), name, value, by="serg")
+        await secret_store.store(conn, box(*given), name, value, by="serg")
 
 
 async def sealed(db: Database, name: str) -> bytes:
@@ -75,14 +77,14 @@ async def test_the_databases_key_beats_the_environments(db: Database, known_prov
     assert "database" not in repr(orders)
 
 
-@pytest.mark.parametrize("keys", [[], [NEW]])
+@pytest.mark.parametrize("given", [[], [NEW]])
 async def test_a_key_that_cannot_be_read_is_none_and_not_the_environments(
-    db: Database, known_providers: Providers, keys: list[str]
+    db: Database, known_providers: Providers, given: list[str]
 ) -> None:
     await store(db, GEMINI, "of the database", OLD)
     settings = Settings.from_env({"GEMINI_API_KEY": "of the environment"})
     async with db.direct() as conn:
-        orders = await provider_orders.load(conn, settings, known_providers, box=box(*keys) if keys else None)
+        orders = await provider_orders.load(conn, settings, known_providers, box=box(*given) if given else None)
     assert orders.keys == {}
     (told,) = orders.unreadable
     assert GEMINI in told
@@ -110,11 +112,33 @@ async def test_a_rotation_that_cannot_read_all_changes_none(db: Database) -> Non
     assert await sealed(db, OPENAI) == before
 
 
+def test_an_installation_without_a_secrets_key_may_start_but_not_with_one_that_is_none(tmp_path: Path) -> None:
+    def settings(**told: str) -> Settings:
+        return Settings.from_env({"PHOTOCHANGER_HOME": str(tmp_path), **told})
+
+    assert keys.secrets_box_if_any(settings()) is None
+    with pytest.raises(ConfigurationError, match="SECRETS_KEY"):
+        keys.secrets_box_if_any(settings(SECRETS_KEY="not a Fernet key"))
+    keys.ensure(settings())
+    assert keys.secrets_box_if_any(settings()) is not None
+    (tmp_path / "secrets" / "secrets_key").chmod(0o644)
+    with pytest.raises(ConfigurationError, match="may be read by others"):
+        keys.secrets_box_if_any(settings())
+
+
+@pytest.mark.parametrize("module", ["api", "runner"])
+def test_no_process_starts_with_a_secrets_key_that_is_none(module: str, database_url: str, tmp_path: Path) -> None:
+    environment = environment_for(tmp_path, database_url, SECRETS_KEY="not a Fernet key")
+    command = [sys.executable, "-m", module]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, f"{module}: SECRETS_KEY: must be Fernet keys with commas between\n")
+
+
 async def test_the_command_rotates_and_says_what_it_could_not_read(db: Database, database_url: str) -> None:
     await store(db, GEMINI, "first-key-0001", OLD)
 
-    def rotate(keys: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SECRETS_KEY": keys}
+    def rotate(given: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SECRETS_KEY": given}
         command = [sys.executable, "-m", "photochanger", "secrets", "rotate"]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -89,6 +89,7 @@ async def test_what_nobody_has_set_is_told(settings: Settings) -> None:
         "photos_in_work_per_slot": 3,
         "gallery_size": 10,
         "ingest_password_grace_minutes": 60,
+        "providers.budgets": {},
     }
     assert {name: found[name] for name in plain} == plain
     assert found["provider_limits"]["gemini"] == {"in_flight": None, "per_minute": None, "per_day": None}
@@ -111,6 +112,7 @@ async def test_what_is_saved_is_told_and_has_its_line(settings: Settings) -> Non
         "photos_in_work_per_slot": 1000,
         "gallery_size": 50,
         "ingest_password_grace_minutes": 0,
+        "providers.budgets": {"gemini": {"usd_per_month": 12.5, "stop": True}, "openai": {"usd_per_month": 5}},
         "provider_limits": {"gemini": {"in_flight": 4, "per_day": 100}, "openai": {"per_minute": 1}},
     }
     saved = await settings.saved(body)
@@ -128,6 +130,7 @@ async def test_what_is_saved_is_told_and_has_its_line(settings: Settings) -> Non
         "photos_in_work_per_slot": (3, 1000),
         "gallery_size": (10, 50),
         "ingest_password_grace_minutes": (60, 0),
+        "providers.budgets": ({}, body["providers.budgets"]),
         "provider_limits.gemini.in_flight": (None, 4),
         "provider_limits.gemini.per_day": (None, 100),
         "provider_limits.openai.per_minute": (None, 1),
@@ -147,7 +150,7 @@ async def test_a_limit_is_taken_back_to_what_providers_json_says(settings: Setti
     assert found["provider_limits"]["gemini"]["in_flight"] is None
     async with settings.api.db.begin() as conn:
         names = (await conn.execute(select(settings_table.c.name))).scalars().all()
-    assert names == ["ingest.password_hash"]
+    assert not [name for name in names if name.startswith("provider.")]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +190,13 @@ async def test_what_is_no_whole_number_in_its_range_is_named_and_nothing_is_save
         ({"provider_limits": {"gemini": {"per_hour": 4}}}, {"provider_limits.gemini.per_hour"}),
         ({"provider_limits": {"nobody": {}}}, {"provider_limits.nobody"}),
         ({"provider_limits": 5}, {"provider_limits"}),
+        ({"providers.budgets": {"gemini": {"usd_per_month": 0}}}, {"providers.budgets.gemini.usd_per_month"}),
+        (
+            {"providers.budgets": {"gemini": {"stop": 1}}},
+            {f"providers.budgets.gemini.{n}" for n in ("stop", "usd_per_month")},
+        ),
+        ({"providers.budgets": {"nobody": {}, "openai": 5}}, {"providers.budgets.nobody", "providers.budgets.openai"}),
+        ({"providers.budgets": {"turbotext": {"usd_per_month": 5}}}, {"providers.budgets.turbotext"}),
         ({"provider_keys": {"nobody": KEY}}, {"provider_keys.nobody"}),
         ({"provider_keys": {"gemini": f"{KEY}\n"}}, {"provider_keys.gemini"}),
         ({"provider_keys": {"gemini": f"{KEY}\nX-Evil: 1"}}, {"provider_keys.gemini"}),

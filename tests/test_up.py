@@ -148,6 +148,7 @@ def test_up_gives_a_changed_picture_keeps_its_data_and_ends_without_a_trace(home
         up.assert_nothing_left()
     with started(home, port=port) as again:
         printed = again.wait_for("Try it:")
+        assert "simulators: no provider key is set" in printed
         time.sleep(0.1)
         assert password not in printed
         assert "ingest password" not in printed
