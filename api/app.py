@@ -14,6 +14,11 @@ from api.contract import openapi
 from api.health import healthz, livez
 from api.ingest import ingest
 from api.jobs import job
+from api.pages.assets import static_file
+from api.pages.console import console_health, slot_code
+from api.pages.dashboard import dashboard
+from api.pages.guests import gallery_page
+from api.pages.rendering import COMPRESSED
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview, result
@@ -45,6 +50,11 @@ ROUTES = [
     # administrators: jobs
     # administrators: figures
     # pages
+    Route("/", dashboard, methods=["GET"], middleware=COMPRESSED),
+    Route("/console/health", console_health, methods=["GET"]),
+    Route("/console/slots/{slot_id}/code", slot_code, methods=["GET"]),
+    Route("/public/slots/{slot_id}", gallery_page, methods=["GET"], middleware=COMPRESSED),
+    Route("/static/{release}/{path:path}", static_file, methods=["GET"]),
     # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),

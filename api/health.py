@@ -1,8 +1,8 @@
 """`/livez`: the process answers. `/healthz`: what it stands on does."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import Literal, TypeVar
 
 import structlog
 from sqlalchemy import func, select
@@ -16,6 +16,7 @@ from photochanger.errors import Refusal
 from photochanger.tables import runner
 
 T = TypeVar("T")
+Verdict = Literal["ok", "degraded", "failed"]
 log = structlog.get_logger()
 
 PROBE_SECONDS = 0.2
@@ -32,18 +33,28 @@ async def healthz(request: Request) -> JSONResponse:
 
     Answers within a quarter of a second, whatever is wrong.
     """
-    here = services(request)
+    checks = await examine(services(request))
+    status = verdict(checks)
+    body = {"status": status, "checks": {name: "ok" if good else "failed" for name, good in checks.items()}}
+    return JSONResponse(body, 503 if status == "failed" else 200, headers={"Cache-Control": "no-store"})
+
+
+async def examine(here: Services) -> dict[str, bool]:
+    """What is in order: `database`, `folders`, `runners`, `providers`."""
     rows, folders = await asyncio.gather(_within(_rows(here)), _within(_folders(here)))
-    checks = {
+    return {
         "database": rows is not None,
         "folders": folders is not None,
         "runners": rows is not None and rows[0] > 0,
         "providers": rows is not None and not rows[1],
     }
-    failed = not (checks["database"] and checks["folders"])
-    status = "failed" if failed else "ok" if all(checks.values()) else "degraded"
-    body = {"status": status, "checks": {name: "ok" if good else "failed" for name, good in checks.items()}}
-    return JSONResponse(body, 503 if failed else 200, headers={"Cache-Control": "no-store"})
+
+
+def verdict(checks: Mapping[str, bool]) -> Verdict:
+    """All of it in a word."""
+    if not (checks["database"] and checks["folders"]):
+        return "failed"
+    return "ok" if all(checks.values()) else "degraded"
 
 
 async def _within(probe: Awaitable[T]) -> T | None:

@@ -1,10 +1,11 @@
 """What guests may fetch without a login; the id is the secret. `GET /public/results/{job_id}` and its preview."""
 
-import re
-
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.pages.guests import JOB_ID as JOB_ID
+from api.pages.guests import result_page
+from api.pages.rendering import wants_page
 from api.pictures import EXTENSIONS, PictureResponse, regular_file
 from api.request_log import note
 from api.state import services
@@ -13,11 +14,14 @@ from photochanger.errors import Failure, Refusal
 from photochanger.job_state import JobState
 from photochanger.jobs import Status
 
-JOB_ID = re.compile(r"[0-9a-f]{32}")
-
 
 async def result(request: Request) -> Response:
-    """The changed picture: as a file to keep, or with `?inline=1` to look at. 404, and 410 once it has expired."""
+    """The changed picture: as a file to keep, or with `?inline=1` to look at. 404, and 410 once it has expired.
+
+    A browser that navigates here gets a page around it, unless it asks for the picture with `inline` or `download`.
+    """
+    if wants_page(request) and not request.query_params.keys() & {"inline", "download"}:
+        return await result_page(request)
     state = await _current_result(request)
     path, figures = regular_file(services(request).media, state.result_path, job_id=state.job_id)
     assert state.result_mime is not None
@@ -32,7 +36,11 @@ async def result(request: Request) -> Response:
             stat_result=figures,
             filename=f"photo-{taken}-{state.job_id[:6]}.{EXTENSIONS[state.result_mime]}",
             content_disposition_type="inline" if inline else "attachment",
-            headers={"ETag": f'"{state.result_sha256.hex()}"', "Cache-Control": "private, max-age=0, must-revalidate"},
+            headers={
+                "ETag": f'"{state.result_sha256.hex()}"',
+                "Cache-Control": "private, max-age=0, must-revalidate",
+                "Vary": "Accept",
+            },
         ),
     )
 
