@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def config(settings: Settings, providers: Providers, database_url: str) -> uvicorn.Config:
-    """How uvicorn serves it: without its access log (each request has its line already), trusting no proxy."""
+    """How uvicorn serves it: without its access log (each request has its line already), trusting the named proxies."""
     return uvicorn.Config(
         build_app(settings, providers, database_url=database_url),
         host=settings.host,
@@ -44,7 +44,8 @@ def config(settings: Settings, providers: Providers, database_url: str) -> uvico
         lifespan="on",
         log_config=None,
         access_log=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -63,7 +63,8 @@ async def _discard(receive: Receive) -> None:
             return
 
 
-def _answer(request: Request, refusal: Refusal) -> Response:
+def answer(request: Request, refusal: Refusal) -> Response:
+    """Its answer; the request's line says why."""
     note(request, failure_reason=refusal.failure.code, details=refusal.details)
     if refusal.job_id is not None:
         note(request, job=refusal.job_id)
@@ -73,27 +74,29 @@ def _answer(request: Request, refusal: Refusal) -> Response:
 async def refuse(request: Request, error: Exception) -> Response:
     """A deliberate failure."""
     assert isinstance(error, Refusal)
-    return _answer(request, error)
+    return answer(request, error)
 
 
 async def refuse_without_database(request: Request, error: Exception) -> Response:
     """The database is away, restarting, locked up or out of connections."""
     note(request, error=type(error).__name__)
-    return _answer(request, Refusal(Failure.DATABASE_UNAVAILABLE, retry_after_seconds=2))
+    return answer(request, Refusal(Failure.DATABASE_UNAVAILABLE, retry_after_seconds=2))
 
 
 async def refuse_unrouted(request: Request, error: Exception) -> Response:
     """No such address, or not with this method."""
     assert isinstance(error, HTTPException)
-    unknown = error.status_code == Failure.METHOD_NOT_ALLOWED.status
-    return _answer(request, Refusal(Failure.METHOD_NOT_ALLOWED if unknown else Failure.NOT_FOUND))
+    known = error.status_code == Failure.METHOD_NOT_ALLOWED.status
+    response = answer(request, Refusal(Failure.METHOD_NOT_ALLOWED if known else Failure.NOT_FOUND))
+    response.headers.update(error.headers or {})  # `Allow` says with which methods
+    return response
 
 
 def refuse_after_crash(request: Request, error: Exception) -> Response:
     """A mistake of ours: the traceback goes to the log, never into the answer."""
     note(request, error=type(error).__name__)
     log.error("request_crashed", path=request.url.path, exc_info=error)
-    return _answer(request, Refusal(Failure.INTERNAL_ERROR))
+    return answer(request, Refusal(Failure.INTERNAL_ERROR))
 
 
 HANDLERS: dict[Any, ExceptionHandler] = {

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from api.admin_passwords import AdminPasswords
 from api.passwords import IngestPasswords
 from api.waiting import Waiting
 from photochanger.db import Database
@@ -25,6 +26,7 @@ class Services:
     providers: Providers
     waiting: Waiting
     passwords: IngestPasswords
+    admin_passwords: AdminPasswords
     tokens: Tokens
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib.metadata import entry_points
 
-from photochanger import doctor, keys, migrate, providers, up
+from photochanger import admin_commands, doctor, keys, migrate, providers, up
 from photochanger.command import Command
 from photochanger.errors import ConfigurationError
 from photochanger.settings import Settings
@@ -48,6 +48,7 @@ CORE = [
     Command("up", "start everything under supervisor, in the foreground", _no_arguments, lambda _: up.run()),
     Command("migrate", "bring the database's schema to this release", _no_arguments, _migrate),
     Command("keys", "make the keys that sign sessions and encrypt secrets, where there are none", _no_arguments, _keys),
+    *admin_commands.COMMANDS,
     Command(
         "doctor", "look at a running installation, and say what is in order and what is not", _no_arguments, _doctor
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Integer, and_, case, cast, func, lateral, literal_column, null, select, true
+from sqlalchemy import Float, Integer, and_, case, cast, exists, func, lateral, literal_column, null, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -70,7 +70,7 @@ class Board:
     """Whether a photo was ever taken in that is still known."""
 
 
-_PROGRESS: ColumnElement[float] = func.extract("epoch", func.now() - job.c.created_at) / func.extract(
+_PROGRESS: ColumnElement[Any] = func.extract("epoch", func.now() - job.c.created_at) / func.extract(
     "epoch", job.c.expires_at - job.c.created_at
 )
 _OPEN = (
@@ -107,9 +107,7 @@ _LAST = lateral(
     .order_by(job.c.finished_at.desc())
     .limit(1)
 )
-_ROLES = (
-    select(func.array_agg(slot_template.c.role)).where(slot_template.c.slot_id == slot.c.slot_id).scalar_subquery()
-)
+_ROLES = select(func.array_agg(slot_template.c.role)).where(slot_template.c.slot_id == slot.c.slot_id).scalar_subquery()
 _OWN = ("slot_id", "display_name", "provider", "operation", "settings", "fallback", "is_active", "version")
 _COUNTS = ("done", "failed", "timeouts")
 _SLOTS = (
@@ -118,7 +116,7 @@ _SLOTS = (
         _ROLES.label("template_roles"),
         func.coalesce(_OPEN.c.in_work, 0).label("in_work"),
         func.coalesce(_OPEN.c.waiting, 0).label("waiting"),
-        func.coalesce(_OPEN.c.oldest_share, 0).label("oldest_share"),
+        cast(func.coalesce(_OPEN.c.oldest_share, 0), Float).label("oldest_share"),
         _LAST.c.last_photo_at,
         *(func.coalesce(_LATELY.c[name], 0).label(name) for name in _COUNTS),
         _LATELY.c.last_failure,
@@ -134,10 +132,7 @@ _STATE = select(
     func.now().label("now"),
     select(func.count()).where(runner.c.lease_until > func.now()).scalar_subquery().label("runners_alive"),
     select(hourly_watermark.c.rolled_until).scalar_subquery().label("rolled_until"),
-    (
-        func.coalesce(select(True).select_from(job_input).limit(1).scalar_subquery(), False)  # noqa: FBT003
-        | func.coalesce(select(True).select_from(hourly_figure).limit(1).scalar_subquery(), False)  # noqa: FBT003
-    ).label("any_photo"),
+    or_(exists(select(job_input.c.job_id)), exists(select(hourly_figure.c.hour))).label("any_photo"),
 )
 
 

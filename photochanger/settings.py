@@ -4,6 +4,7 @@ Each provider in providers.json has two names of its own: `<NAME>_API_KEY` and `
 the environment may hold other programs' keys and addresses, which are none of our business.
 """
 
+import ipaddress
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from photochanger.errors import ConfigurationError
+from photochanger.passwords import weakness
 from photochanger.resources import folder
 
 T = TypeVar("T")
@@ -52,8 +54,8 @@ class Settings:
     """Signs sessions. None: the one in `home/secrets`."""
     secrets_key: str | None = field(repr=False)
     """Encrypts provider keys at rest: Fernet keys with commas between, the first one encrypts."""
-    trusted_proxies: str | None
-    """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count, with commas between."""
+    trusted_proxies: tuple[str, ...]
+    """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count."""
     allowed_hosts: tuple[str, ...]
     """Names by which this installation may be called, beside addresses, localhost and the public base URL's."""
     job_retention_days: int
@@ -88,10 +90,10 @@ class Settings:
             runner_concurrency=reader.get("RUNNER_CONCURRENCY", _whole(1, 256), default=16),
             result_ttl_hours=reader.get("RESULT_TTL_HOURS", _whole(1, 24 * 365), default=72),
             ingest_password=reader.get("INGEST_PASSWORD", _secret, default=None),
-            admin_password=reader.get("ADMIN_PASSWORD", _secret, default=None),
+            admin_password=reader.get("ADMIN_PASSWORD", _strong_password, default=None),
             signing_key=reader.get("SIGNING_KEY", _strong, default=None),
             secrets_key=reader.get("SECRETS_KEY", _secret, default=None),
-            trusted_proxies=reader.get("TRUSTED_PROXIES", str, default=None),
+            trusted_proxies=reader.get("TRUSTED_PROXIES", _networks, default=()),
             allowed_hosts=reader.get("ALLOWED_HOSTS", _names, default=()),
             job_retention_days=reader.get("JOB_RETENTION_DAYS", _whole(1, 3650), default=90),
         )
@@ -163,6 +165,25 @@ def _strong(text: str) -> str:
     if len(_secret(text)) < 32 or len(set(text)) < 8:
         raise ValueError("must be random, of at least 32 characters")
     return text
+
+
+def _strong_password(text: str) -> str:
+    if sentence := weakness(_secret(text).encode()):
+        raise ValueError(sentence)
+    return text
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    """Whoever is trusted says who its clients are: everybody cannot be meant."""
+    found = _names(text)
+    for name in found:
+        try:
+            network = ipaddress.ip_network(name)
+        except ValueError:
+            raise ValueError("must be addresses or networks like 10.0.0.0/8, with commas between") from None
+        if network.prefixlen == 0:
+            raise ValueError("must not be everybody")
+    return found
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """In one word, how a slot is doing. The first that holds:
 
-    off          switched off by an administrator
-    unconfigured it cannot work: settings outside their schema, a template picture or a provider's key missing
-    failing      of its photos lately at least two, and a quarter of all, failed; or its provider's circuit is open
-    late         at least two photos, and a quarter of all, timed out; or one in work has used most of its time
-    busy         all its places are taken: a further photo is refused until one is free
-    active       none of these
+off          switched off by an administrator
+unconfigured it cannot work: settings outside their schema, a template picture or a provider's key missing
+failing      of its photos lately at least two, and a quarter of all, failed; or its provider's circuit is open
+late         at least two photos, and a quarter of all, timed out; or one in work has used most of its time
+busy         all its places are taken: a further photo is refused until one is free
+active       none of these
 """
 
 import enum

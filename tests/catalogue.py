@@ -4,6 +4,7 @@ New messages come without a translation (in English: as they are), unused ones g
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -53,13 +54,15 @@ def main() -> int:
                 message.string = message.id
             missing += bool(message.id) and not all(_texts(message.string))
         with (LOCALES / f"{language}.po").open("wb") as file:
-            write_po(file, catalogue, width=110, no_location=True, omit_header=True, sort_output=True, ignore_obsolete=True)
+            write_po(
+                file, catalogue, width=110, no_location=True, omit_header=True, sort_output=True, ignore_obsolete=True
+            )
     sys.stdout.write(f"{missing} translation(s) missing\n")
     return 0
 
 
-def _texts(string: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    return (string or "",) if isinstance(string, str | None) else string
+def _texts(string: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (string or "",) if isinstance(string, str | None) else tuple(string)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests.serving import Api
 pytestmark = pytest.mark.anyio
 
 PHOTO = photo_bytes()
-LIFE = b"GET /livez HTTP/1.1\r\nHost: booth\r\n\r\n"
+LIFE = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from photochanger.errors import Failure, Refusal
 async def console_health(request: Request) -> Response:
     """`GET /console/health`: the dot, and what is behind it."""
     checks = await examine(services(request))
-    return page(request, "health.html", checks=checks, status=verdict(checks))
+    return page(request, "health.html", checks=checks, state=verdict(checks))
 
 
 @administrators

@@ -41,15 +41,18 @@ PILLS = {
         kind="ok", icon="circle-check", word=marked("Active"), why=marked("Photos are taken in and changed")
     ),
     Condition.BUSY: Pill(
-        kind="info", icon="hourglass", word=marked("Busy"), why=marked("All places are taken: the next photo has to wait")
+        kind="info",
+        icon="hourglass",
+        word=marked("Busy"),
+        why=marked("All places are taken: the next photo has to wait"),
     ),
     Condition.FAILING: Pill(
         kind="danger", icon="circle-x", word=marked("Errors"), why=marked("Photos have failed in the last 15 minutes")
     ),
-    Condition.LATE: Pill(
-        kind="warn", icon="clock", word=marked("Delay"), why=marked("Photos come late or not at all")
+    Condition.LATE: Pill(kind="warn", icon="clock", word=marked("Delay"), why=marked("Photos come late or not at all")),
+    Condition.OFF: Pill(
+        kind="idle", icon="circle-pause", word=marked("Off"), why=marked("Switched off: photos are refused")
     ),
-    Condition.OFF: Pill(kind="idle", icon="circle-pause", word=marked("Off"), why=marked("Switched off: photos are refused")),
     Condition.UNCONFIGURED: Pill(
         kind="idle", icon="circle-dashed", word=marked("Not set up"), why=marked("Something is missing for it to work")
     ),
@@ -70,7 +73,8 @@ class Line:
     pill: Pill
     provider: str
     lack: str | None
-    ingest_link: str
+    ingest_host: str
+    ingest_path: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +128,8 @@ def _line(request: Request, row: SlotRow, around: Surroundings) -> Line:
         pill=PILLS[found],
         provider=known.title if known else row.provider,
         lack=LACKS[lack] if lack is not None and row.is_active else None,
-        ingest_link=public_url(request, f"/ingest/{row.slot_id}"),
+        ingest_host=public_url(request, ""),
+        ingest_path=f"/ingest/{row.slot_id}",
     )
 
 

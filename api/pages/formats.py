@@ -40,11 +40,9 @@ class Formats:
 
     def size(self, count: float) -> str:
         """Bytes as `1,5 МБ`."""
-        for unit, size in SIZES:
-            if count >= size:
-                value = round(count / size, 1 if count / size < SMALL else None)
-                return format_unit(value, unit, "short", locale=self.language)
-        return format_unit(count, "digital-byte", "short", locale=self.language)
+        unit, size = next(((unit, size) for unit, size in SIZES if count >= size), ("digital-byte", 1.0))
+        value = round(count / size, 1 if count / size < SMALL else None)
+        return format_unit(value, unit, "short", locale=self.language).replace(" ", "\xa0")
 
     def seconds(self, value: float) -> str:
         """`8,4 с`."""
@@ -53,8 +51,9 @@ class Formats:
 
     def money(self, dollars: float) -> str:
         """US dollars; parts of a cent where they matter."""
-        pattern = None if dollars >= 1 or not dollars else "¤0.00##" if self.language == "en" else "0.00##\xa0¤"
-        return format_currency(dollars, "USD", format=pattern, locale=self.language)
+        pattern = {"en": "¤#,##0.00##", "ru": "#,##0.00##\xa0¤"}[self.language]
+        shown = round(dollars, 2) if dollars >= 1 else dollars
+        return format_currency(shown, "USD", format=pattern, currency_digits=False, locale=self.language)
 
     def moment(self, value: datetime) -> str:
         """Date and time to the second, for the reader's zone."""

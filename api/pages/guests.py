@@ -39,14 +39,15 @@ async def result_page(request: Request) -> Response:
         raise Refusal(Failure.RESULT_NOT_FOUND)
     if state.result_expired:
         raise Refusal(Failure.RESULT_EXPIRED)
-    done, path = state.status is Status.DONE, f"/public/results/{job_id}"
+    done, pending = state.status is Status.DONE, state.status in OPEN
+    path = f"/public/results/{job_id}"
     link = public_url(request, path)
     return page(
         request,
         "result_part.html" if is_part(request) else "result.html",
-        status=200 if done or state.status in OPEN else Failure.RESULT_NOT_FOUND.status,
+        status=200 if done or pending or is_part(request) else Failure.RESULT_NOT_FOUND.status,
         now=now,
-        state="ready" if done else "pending" if state.status in OPEN else "failed",
+        state="ready" if done else "pending" if pending else "failed",
         link=path,
         public_link=link,
         seconds_left=(state.result_expires_at - now).total_seconds() if state.result_expires_at else 0.0,

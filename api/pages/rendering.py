@@ -1,4 +1,4 @@
-"""From a template to an answer: one environment per language, one place where a page gets its headers."""
+"""From a template to an answer: one environment per language, one function that makes a page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from api.access import csrf_token
 from api.pages.assets import release
 from api.pages.formats import Formats, zone_of
 from api.pages.language import COOKIE, LANGUAGES, language_of, words
 from photochanger import __version__
 from photochanger.errors import Failure
+from photochanger.sessions import Session
 
 THEME_COOKIE = "photochanger_theme"
 THEMES = ("light", "dark")
@@ -24,17 +26,8 @@ YEAR_SECONDS = 365 * 24 * 3600
 COMPRESSED = [Middleware(GZipMiddleware, minimum_size=1000)]
 """For the routes of pages only: pictures are compressed already, and a booth's answer must not wait in a buffer."""
 
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
-    " font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    # Not no-referrer: with that a browser sends `Origin: null` with our own forms (Fetch, 3.2.5).
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Robots-Tag": "noindex, nofollow",
-    "Cache-Control": "no-store",
-    "Vary": "Accept, HX-Request, Cookie, Accept-Language",
-}
+VARY = {"Vary": "Accept, Accept-Language, Cookie, HX-Request"}
+"""All else that a page's headers say is in api/headers.py."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,18 +73,24 @@ def page(
     """The answer: this template with its context. `now` is the database's, where the page speaks of its moments."""
     language = language_of(request)
     formats = Formats(language=language, zone=zone_of(request), now=now or datetime.now(UTC))
+    session: Session | None = getattr(request.state, "session", None)
     theme = request.cookies.get(THEME_COOKIE)
-    body = environment(language).get_template(template).render(
-        **context,
-        fmt=formats,
-        request=request,
-        language=language,
-        languages=LANGUAGES,
-        theme=theme if theme in THEMES else None,
-        session=getattr(request.state, "session", None),
-        places=PLACES,
+    body = (
+        environment(language)
+        .get_template(template)
+        .render(
+            **context,
+            fmt=formats,
+            request=request,
+            language=language,
+            languages=LANGUAGES,
+            theme=theme if theme in THEMES else None,
+            session=session,
+            csrf=None if session is None else csrf_token(request),
+            places=PLACES,
+        )
     )
-    response = HTMLResponse(body, status, headers={**PAGE_HEADERS, **(headers or {})})
+    response = HTMLResponse(body, status, headers={**VARY, **(headers or {})})
     if request.query_params.get("lang") == language:
         response.set_cookie(COOKIE, language, max_age=YEAR_SECONDS, path="/", samesite="lax")
     return response

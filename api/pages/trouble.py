@@ -104,7 +104,7 @@ def trouble_page(request: Request, refusal: Refusal) -> Response:
 
 
 def _to_login(request: Request) -> Response:
-    """htmx follows a header and goes there as a whole, so the page that it was asked from is the one to come back to."""
+    """htmx follows a header and goes there as a whole: one comes back to the page from which it asked."""
     if is_part(request):
         shown = urlsplit(request.headers.get("hx-current-url", "/"))
         back = f"{shown.path or '/'}?{shown.query}" if shown.query else shown.path or "/"
