@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.administrators import token
@@ -70,20 +70,13 @@ class Window:
 
     async def violations(self) -> list[str]:
         """What axe finds, a line each. Run in the page by the debugger, so that the page's own CSP stays as it is."""
-        script = Axe().axe_script if hasattr(Axe(), "axe_script") else _axe_script()
-        await self.page.evaluate(script)
+        await self.page.evaluate(AXE_SCRIPT)
         found: dict[str, Any] = await self.page.evaluate("rules => axe.run(document, rules)", RULES)
         return [
             f"{one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
             for one in found["violations"]
             for node in one["nodes"]
         ]
-
-
-def _axe_script() -> str:
-    import axe_playwright_python  # noqa: PLC0415
-
-    return next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js")).read_text(encoding="utf-8")
 
 
 @asynccontextmanager
