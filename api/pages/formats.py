@@ -10,9 +10,12 @@ from babel.units import format_unit
 from markupsafe import Markup
 from starlette.requests import Request
 
+from api.pages.language import marked, words
+
 ZONE_COOKIE = "photochanger_zone"
 """The browser's time zone, as its script tells it; until then the server's own."""
 SIZES = (("digital-gigabyte", 1e9), ("digital-megabyte", 1e6), ("digital-kilobyte", 1e3))
+RECENT_SECONDS = 45
 SMALL = 10
 """Below this a size or a number of seconds has one digit behind the point."""
 
@@ -66,6 +69,8 @@ class Formats:
     def ago(self, value: datetime) -> Markup:
         """`4 мин назад`, or `через 2 ч`, as a `<time>` with the exact moment on hover."""
         seconds = (value - self.now).total_seconds()
+        if -RECENT_SECONDS < seconds <= 1:
+            return self._time(value, words(self.language).ugettext(marked("just now")))
         shown = format_timedelta(
             timedelta(seconds=seconds), add_direction=True, format="short", threshold=0.95, locale=self.language
         )
