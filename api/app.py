@@ -1,6 +1,7 @@
 """The application: its route table, its lifespan, its one family of refusals."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,8 @@ from api.hosts import KnownHosts, own_names
 from api.ingest import ingest
 from api.jobs import job
 from api.login import login, logout
+from api.media_cache import cache, clean_slot, purge_cache
+from api.media_upload import register_media
 from api.pages.assets import static_file
 from api.pages.console import console_health, slot_code
 from api.pages.dashboard import dashboard
@@ -29,13 +32,25 @@ from api.provider_media import provider_media_file
 from api.public import preview, result
 from api.refusals import HANDLERS, refuse_after_crash
 from api.request_log import RequestLog
+from api.result_deletion import delete_result
 from api.sessions import end_session, me, session_list
+from api.settings import check_provider_key, save_settings, settings_now
+from api.slot_versions import copy_slot, restore_version, version_list
+from api.slots import provider_list, save_slot, slot, slot_list
 from api.state import Services
+from api.template_media import (
+    delete_template,
+    register_template,
+    template_file,
+    template_list,
+    template_preview,
+)
+from api.turns import Turns
 from api.waiting import Waiting
-from photochanger import keys
+from photochanger import keys, media_root
 from photochanger.admins import Accounts
 from photochanger.db import Database
-from photochanger.media import Media
+from photochanger.images import Pictures
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
 from photochanger.settings import Settings
@@ -58,7 +73,27 @@ ROUTES = [
     Route("/api/sessions", session_list, methods=["GET"]),
     Route("/api/sessions/{session_id}", end_session, methods=["DELETE"]),
     # administrators: slots and settings
+    Route("/api/providers", provider_list, methods=["GET"]),
+    Route("/api/slots", slot_list, methods=["GET"]),
+    Route("/api/slots/{slot_id}", slot, methods=["GET"]),
+    Route("/api/slots/{slot_id}", save_slot, methods=["PUT"]),
+    Route("/api/slots/{slot_id}/versions", version_list, methods=["GET"]),
+    Route("/api/slots/{slot_id}/versions/{version}/restore", restore_version, methods=["POST"]),
+    Route("/api/slots/{slot_id}/copy-to/{other}", copy_slot, methods=["POST"]),
+    Route("/api/settings", settings_now, methods=["GET"]),
+    Route("/api/settings", save_settings, methods=["PUT"]),
+    Route("/api/settings/provider-keys/{provider}/check", check_provider_key, methods=["POST"]),
     # administrators: media
+    Route("/api/template-media", template_list, methods=["GET"]),
+    Route("/api/template-media/register", register_template, methods=["POST"]),
+    Route("/api/template-media/{media_object_id}", template_file, methods=["GET"]),
+    Route("/api/template-media/{media_object_id}", delete_template, methods=["DELETE"]),
+    Route("/api/template-media/{media_object_id}/preview", template_preview, methods=["GET"]),
+    Route("/api/media/register", register_media, methods=["POST"]),
+    Route("/api/media/cache", cache, methods=["GET"]),
+    Route("/api/media/cache/purge", purge_cache, methods=["POST"]),
+    Route("/api/slots/{slot_id}/cleanup", clean_slot, methods=["POST"]),
+    Route("/api/jobs/{job_id}/result", delete_result, methods=["DELETE"]),
     # administrators: jobs
     # administrators: figures
     # pages
@@ -82,15 +117,19 @@ STATIC = Route("/static/{release}/{path:path}", static_file, methods=["GET"])
 def build_app(settings: Settings, providers: Providers, *, database_url: str) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts."""
     tokens = Tokens(keys.signing_key(settings))
+    secrets_box = keys.secrets_box_if_any(settings)
     accounts = Accounts(settings)
     accounts.current()  # a file that cannot be used stops the process here
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        media = Media(settings.media_root)
-        media.create_folders()
         passwords, admin_passwords = IngestPasswords(), AdminPasswords(accounts)
-        async with Database(database_url) as db, Database(database_url, connections=1) as health_db:
+        async with (
+            Database(database_url) as db,
+            Database(database_url, connections=1) as health_db,
+            Pictures(children=1) as pictures,
+        ):
+            media = await media_root.opened(db, settings.media_root)
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
             app.state.services = Services(
                 settings=settings,
@@ -102,6 +141,9 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 passwords=passwords,
                 admin_passwords=admin_passwords,
                 tokens=tokens,
+                turns=Turns(os.cpu_count() or 1),
+                pictures=pictures,
+                secrets_box=secrets_box,
             )
             ticking = asyncio.create_task(waiting.run())
             ticking.add_done_callback(_end_process_after_crash)

@@ -14,15 +14,18 @@ MAX_FORM_BYTES = 256 * 1024
 MAX_FORM_FIELDS = 200
 
 
-async def json_object(request: Request) -> dict[str, Any]:
-    """The body, which must be one JSON object of up to 256 KiB. Raises `Refusal`: 413, or 400 for anything else."""
+async def json_object(request: Request, *, not_numbers: bool = False) -> dict[str, Any]:
+    """The body, which must be one JSON object of up to 256 KiB. Raises `Refusal`: 413, or 400 for anything else.
+
+    `not_numbers`: NaN and Infinity, which are Python's and not JSON's, come as floats to one who names their field.
+    """
     raw = bytearray()
     try:
         async for chunk in request.stream():
             raw += chunk
             if len(raw) > MAX_JSON_BYTES:
                 raise Refusal(Failure.PAYLOAD_TOO_LARGE, f"The body may have {MAX_JSON_BYTES // 1024} KiB.")
-        loaded = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+        loaded = json.loads(raw.decode("utf-8"), parse_constant=float if not_numbers else _no_constant)
     except ClientDisconnect:
         raise Refusal(Failure.INVALID_REQUEST, "The client was gone before the body was complete.") from None
     except (RecursionError, ValueError):
@@ -53,7 +56,6 @@ async def form_fields(request: Request) -> dict[str, str]:
 
 
 def _no_constant(name: str) -> None:
-    """NaN and Infinity are Python's, not JSON's."""
     raise ValueError(name)
 
 

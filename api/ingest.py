@@ -88,7 +88,8 @@ def _checked_headers(request: Request, slot: Slot) -> str | None:
 async def _read(
     request: Request, here: Services, slot: Slot, admin: AppSettings, photo_path: str, seconds: float
 ) -> Upload:
-    kept = slot.ingest_password_hash or admin.ingest_password_hash
+    own = slot.ingest_password_hash
+    kept = admin.ingest_password_hashes if own is None else (own,)
     address = request.client.host if request.client else ""
 
     async def check_password(candidate: bytes) -> None:
@@ -101,6 +102,7 @@ async def _read(
         limit_bytes=slot.size_limit_bytes,
         seconds=seconds,
         check_password=check_password,
+        turns=here.turns,
     )
     upload = await reader.read()
     for name in ("password", "hash"):

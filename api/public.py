@@ -6,7 +6,7 @@ from starlette.responses import Response
 from api.pages.guests import JOB_ID as JOB_ID
 from api.pages.guests import result_page
 from api.pages.rendering import wants_page
-from api.pictures import EXTENSIONS, PictureResponse, regular_file
+from api.pictures import EXTENSIONS, PictureResponse, or_unchanged, regular_file
 from api.request_log import note
 from api.state import services
 from photochanger import job_state
@@ -28,7 +28,7 @@ async def result(request: Request) -> Response:
     assert state.result_sha256 is not None
     inline = request.query_params.get("inline") == "1"
     taken = f"{state.created_at:%Y-%m-%d-%H%M%S}"
-    return _or_unchanged(
+    return or_unchanged(
         request,
         PictureResponse(
             path,
@@ -50,7 +50,7 @@ async def preview(request: Request) -> Response:
     state = await _current_result(request)
     path, figures = regular_file(services(request).media, state.preview_path, job_id=state.job_id)
     assert state.result_sha256 is not None
-    return _or_unchanged(
+    return or_unchanged(
         request,
         PictureResponse(
             path,
@@ -77,12 +77,3 @@ async def _current_result(request: Request) -> JobState:
     if state.result_expired:
         raise Refusal(Failure.RESULT_EXPIRED)
     return state
-
-
-def _or_unchanged(request: Request, response: PictureResponse) -> Response:
-    """304 when the client has this picture already (RFC 9110, 13.1.2)."""
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if response.headers["etag"] in known or "*" in known:
-        kept = {name: response.headers[name] for name in ("etag", "cache-control")}
-        return Response(status_code=304, headers=kept)
-    return response

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from cryptography.fernet import MultiFernet
 from starlette.requests import Request
 
 from api.admin_passwords import AdminPasswords
 from api.passwords import IngestPasswords
+from api.turns import Turns
 from api.waiting import Waiting
 from photochanger.db import Database
+from photochanger.images import Pictures
 from photochanger.media import Media
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
@@ -28,6 +31,12 @@ class Services:
     passwords: IngestPasswords
     admin_passwords: AdminPasswords
     tokens: Tokens
+    turns: Turns
+    """Of uploads, for the processor."""
+    pictures: Pictures
+    """One child, started when an administrator uploads something: booths' photos are the runners' work."""
+    secrets_box: MultiFernet | None
+    """Seals what an administrator stores. None: there is no SECRETS_KEY, and nothing can be stored."""
 
 
 def services(request: Request) -> Services:

@@ -1,4 +1,6 @@
-"""Reading the booth's form: fields into memory within limits, the photo to disk once, hashed on the way.
+"""Reading a form with a picture: fields into memory within limits, the picture to disk once, hashed on the way.
+
+Booths and administrators send the same kind of form; only the picture's part has another name.
 
 The parts come in any order. Each is checked as soon as it is complete: a wrong password ends an upload of 15 MB at its
 first kilobyte, when the booth sends it first.
@@ -7,13 +9,16 @@ first kilobyte, when the booth sends it first.
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from api.passwords import MAX_PASSWORD_BYTES
+from api.turns import Turns
 from photochanger.errors import Failure, Refusal
 from photochanger.media import Media, storage_refusal
 
@@ -23,7 +28,9 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_FORM_BYTES = 256 * 1024
 """What all that is not the photo may take: fields, part headers, boundaries."""
 KEPT_CHARACTERS = 1000
-WRITE_BYTES = 512 * 1024
+WRITE_BYTES = 256 * 1024
+MOST_PIECES = 512
+"""A client may send its photo byte by byte."""
 SILENCE_SECONDS = 10.0
 RATE_WINDOW_SECONDS = 30.0
 LEAST_BYTES_PER_SECOND = 20_000
@@ -54,7 +61,10 @@ def _text(value: bytes) -> str:
 
 
 class UploadReader:
-    """Reads one request. `check_password` is called with the password's bytes the moment its part is complete."""
+    """Reads one request. `check_password` is called with the password's bytes the moment its part is complete.
+
+    `photo_field` is the name of the picture's part. Whoever is logged in sends no password.
+    """
 
     def __init__(
         self,
@@ -64,13 +74,18 @@ class UploadReader:
         photo_path: str,
         limit_bytes: int,
         seconds: float,
-        check_password: Callable[[bytes], Awaitable[None]],
+        turns: Turns,
+        check_password: Callable[[bytes], Awaitable[None]] | None = None,
+        photo_field: str = PHOTO_FIELD,
     ) -> None:
         self._request = request
         self._media = media
         self._limit_bytes = limit_bytes
         self._seconds = seconds
         self._check_password = check_password
+        self._turns = turns
+        self._began = time.monotonic()
+        self._photo_field = photo_field
         self._upload = Upload(photo_path=photo_path)
 
     async def read(self) -> Upload:
@@ -112,13 +127,19 @@ class UploadReader:
         return boundary
 
     def _open_part(self, name: str) -> "_Part":
-        if name != PHOTO_FIELD:
+        if name != self._photo_field:
             return _TextPart(name)
         if self._upload.photo_bytes is not None:
-            raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {PHOTO_FIELD}.")
+            raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {self._photo_field}.")
         known = HASHES.get(len(self._upload.fields.get("hash", b"").strip()))
         wanted = {"sha256", known} if known else set(HASHES.values())
-        return _PhotoPart(self._media.new_file(self._upload.photo_path), hashes=wanted, limit_bytes=self._limit_bytes)
+        return _PhotoPart(
+            self._media,
+            self._upload.photo_path,
+            hashes=wanted,
+            limit_bytes=self._limit_bytes,
+            turn=lambda: self._turns.turn(since=self._began),
+        )
 
     async def _part_done(self, part: "_Part") -> None:
         if isinstance(part, _PhotoPart):
@@ -126,7 +147,7 @@ class UploadReader:
             self._upload.digests = {name: digest.hexdigest() for name, digest in part.digests.items()}
         elif isinstance(part, _TextPart) and part.name not in self._upload.fields:
             self._upload.fields[part.name] = bytes(part.value)
-            if part.name == "password":
+            if part.name == "password" and self._check_password is not None:
                 await self._check_password(bytes(part.value))
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -186,25 +207,42 @@ class _TextPart:
 
 
 class _PhotoPart:
-    """The photo: written and hashed in a thread, half a megabyte at a time."""
+    """The photo: written and hashed in a thread, a quarter of a megabyte at a time, in the pieces in which it came."""
 
-    def __init__(self, descriptor: int, *, hashes: set[str], limit_bytes: int) -> None:
+    def __init__(
+        self,
+        media: Media,
+        path: str,
+        *,
+        hashes: set[str],
+        limit_bytes: int,
+        turn: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> None:
         self.size = 0
+        self._turn = turn
         self.digests = {name: hashlib.new(name, usedforsecurity=False) for name in hashes}
-        self._descriptor: int | None = descriptor
+        self._media, self._folder = media, path.partition("/")[0]
+        self._descriptor: int | None = media.new_file(path)
         self._limit_bytes = limit_bytes
-        self._buffer = bytearray()
+        self._pieces: list[bytes] = []
+        self._pieces_bytes = 0
 
     async def write(self, data: bytes) -> None:
         self.size += len(data)
         if self.size > self._limit_bytes:
             raise Refusal(Failure.PAYLOAD_TOO_LARGE)
-        self._buffer += data
-        if len(self._buffer) >= WRITE_BYTES:
+        self._pieces.append(data)
+        self._pieces_bytes += len(data)
+        if self._pieces_bytes >= WRITE_BYTES or len(self._pieces) == MOST_PIECES:
             await self._flush()
 
     async def close(self) -> None:
+        """On disk before its row: a disk that turns out to be full only now still refuses the photo."""
         await self._flush()
+        try:
+            await asyncio.to_thread(self._sync)
+        except OSError as error:
+            raise storage_refusal(error) from error
         await self.abort()
 
     async def abort(self) -> None:
@@ -213,19 +251,26 @@ class _PhotoPart:
             self._descriptor = None
 
     async def _flush(self) -> None:
-        data, self._buffer = bytes(self._buffer), bytearray()
+        pieces, self._pieces, self._pieces_bytes = self._pieces, [], 0
         try:
-            await asyncio.to_thread(self._write_and_hash, data)
+            async with self._turn():
+                await asyncio.to_thread(self._write_and_hash, pieces)
         except OSError as error:
             raise storage_refusal(error) from error
 
-    def _write_and_hash(self, data: bytes) -> None:
+    def _write_and_hash(self, pieces: list[bytes]) -> None:
         assert self._descriptor is not None
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
-        for digest in self.digests.values():
-            digest.update(data)
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            for digest in self.digests.values():
+                digest.update(piece)
+
+    def _sync(self) -> None:
+        assert self._descriptor is not None
+        os.fsync(self._descriptor)
+        self._media.sync(self._folder)
 
 
 _Part = _TextPart | _PhotoPart

@@ -15,6 +15,7 @@ BENCHMARKS = {
     "answer": "the service's own share of an answer; the provider takes 2 s",
     "throughput": "photos a second with an instant provider, beside a bare forwarder",
     "memory": "an API process with many waiting requests and large uploads; a runner with 16 photos in work",
+    "turbotext": "300 jobs in a provider's own queue at once, which takes 30 s",
     "pictures": "a picture child's tasks",
     "queue": "the queue beside procrastinate, and beside a million finished jobs",
 }

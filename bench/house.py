@@ -96,6 +96,13 @@ def megabytes(processes: Sequence[psutil.Process], *, shared: bool = True) -> fl
     return sum((one.memory_info().rss if shared else one.memory_full_info().pss) for one in processes) / 1e6
 
 
+def transactions(home: House) -> int:
+    """So far in the installation's database, by a look from outside it."""
+    name = home.database_url.split("?")[0].rpartition("/")[2]
+    query = f"SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{name}'"
+    return int(rows(home.database.url, query)[0][0])
+
+
 @contextmanager
 def house(
     *, apis: int = 1, runners: int = 2, instant: bool = True, delay_seconds: float = 0.0, poll_seconds: float = 1.0
@@ -107,6 +114,8 @@ def house(
         base = stack.enter_context(server())
         database_url = stack.enter_context(base.database())
         asyncio.run(_administer(database_url))
+        listening = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0), backlog=1024)))
+        fd, url = listening.fileno(), f"http://127.0.0.1:{listening.getsockname()[1]}"
         simulators_port = free_port()
         simulators_url = f"http://127.0.0.1:{simulators_port}/gemini"
         environment = {
@@ -118,11 +127,12 @@ def house(
             "JOB_POLL_SECONDS": str(poll_seconds),
             "GEMINI_API_KEY": KEY,
             "GEMINI_BASE_URL": simulators_url,
+            "TURBOTEXT_API_KEY": KEY,
+            "TURBOTEXT_BASE_URL": simulators_url.replace("gemini", "turbotext"),
+            "PUBLIC_MEDIA_BASE_URL": url,
         }
         flags = ["--instant"] if instant else []
         told = ["--port", str(simulators_port), "--delay", str(delay_seconds), *flags]
-        listening = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0), backlog=1024)))
-        fd = listening.fileno()
         kinds = {
             "simulators": (1, ["simulators", *told]),
             "api": (apis, ["api", "--fd", str(fd)]),
@@ -136,7 +146,7 @@ def house(
             for kind, (count, command) in kinds.items()
         }
         home = House(
-            url=f"http://127.0.0.1:{listening.getsockname()[1]}",
+            url=url,
             simulators_url=simulators_url,
             database=base,
             database_url=database_url,

@@ -12,7 +12,7 @@ import psutil
 
 from bench.database import execute, rows
 from bench.figures import FEW, Figure
-from bench.house import PASSWORD, House, house, megabytes
+from bench.house import PASSWORD, House, house, megabytes, transactions
 from bench.photos import photo_file
 from simulators.booth import SLOTS, Plan, run_booths
 
@@ -74,9 +74,9 @@ async def _held(home: House, photo: Path, *, booths: int) -> tuple[float, float]
     plan = Plan(url=home.url, password=PASSWORD, booths=booths, slots=SLOTS, photo=photo, unique=True)
     shooting = asyncio.create_task(run_booths(plan))
     await _all_queued(home, booths)
-    began, queries, cpu = time.monotonic(), _transactions(home), home.cpu_seconds()["api"]
+    began, queries, cpu = time.monotonic(), transactions(home), home.cpu_seconds()["api"]
     await asyncio.sleep(WATCHED_SECONDS)
-    took, queries, cpu = time.monotonic() - began, _transactions(home) - queries, home.cpu_seconds()["api"] - cpu
+    took, queries, cpu = time.monotonic() - began, transactions(home) - queries, home.cpu_seconds()["api"] - cpu
     shooting.cancel()
     with suppress(asyncio.CancelledError):
         await shooting
@@ -90,13 +90,6 @@ async def _all_queued(home: House, count: int) -> None:
             raise RuntimeError(f"the {count} photos were not taken in within {ARRIVE_SECONDS:.0f} s")
         await asyncio.sleep(0.2)
     await asyncio.sleep(2)  # until the connections have told what they did
-
-
-def _transactions(home: House) -> int:
-    """So far in the installation's database, by a look from outside it."""
-    name = home.database_url.split("?")[0].rpartition("/")[2]
-    query = f"SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{name}'"
-    return int(rows(home.database.url, query)[0][0])
 
 
 def _uploads(small: Path, large: Path) -> Figure:

@@ -11,6 +11,7 @@ DROP TABLE login_failure;
 DROP TABLE session;
 DROP INDEX processing_log_administration;
 ALTER TABLE processing_log DROP COLUMN actor;
+DROP INDEX media_object_template;
 ALTER TABLE media_object DROP COLUMN title, DROP COLUMN width, DROP COLUMN height, DROP COLUMN created_by;
 DROP INDEX job_failed;
 DROP INDEX job_input_created;

@@ -17,6 +17,9 @@ ALTER TABLE media_object
     ADD COLUMN height integer CHECK (height > 0),
     ADD COLUMN created_by text;
 
+-- A picture is a template once, however often it is registered.
+CREATE UNIQUE INDEX media_object_template ON media_object (sha256) WHERE kind = 'template';
+
 -- Lines without a job are what administrators did; `actor` is who.
 ALTER TABLE processing_log ADD COLUMN actor text;
 CREATE INDEX processing_log_administration ON processing_log (at) WHERE job_id IS NULL;
@@ -65,6 +68,7 @@ CREATE TABLE provider_check (
     checked_at   timestamptz,
     good         boolean,
     sentence     text CHECK (length(sentence) <= 300),
+    taken_at     timestamptz,
     CHECK ((checked_at IS NULL) = (good IS NULL))
 );
 
@@ -79,7 +83,8 @@ CREATE TABLE purge (
     bytes        bigint CHECK (bytes >= 0)
 );
 
-CREATE INDEX purge_open ON purge (requested_at) WHERE finished_at IS NULL;
+-- Of those that wait there is one per slot, and one of all slots.
+CREATE UNIQUE INDEX purge_open ON purge (slot_id) NULLS NOT DISTINCT WHERE finished_at IS NULL;
 
 CREATE TABLE storage_figure (
     name        text PRIMARY KEY,

@@ -6,7 +6,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Integer, Numeric, SmallInteger, Text, bindparam, func, insert, select, true, update
+from sqlalchemy import (
+    Integer,
+    Numeric,
+    SmallInteger,
+    Text,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -31,14 +43,15 @@ class AttemptEnd:
     """At most 300 characters."""
 
 
+_ATTEMPTS_GRANTED = job.c.max_attempts + bindparam("granted", type_=Integer)
 _BEGIN_COUNT = (
     update(job)
-    .where(jobs.HELD_BY_CLAIM, job.c.attempt < job.c.max_attempts + bindparam("granted", type_=Integer))
-    .values(attempt=job.c.attempt + 1, max_attempts=job.c.max_attempts + bindparam("granted", type_=Integer))
+    .where(jobs.HELD_BY_CLAIM, job.c.attempt < _ATTEMPTS_GRANTED)
+    .values(attempt=job.c.attempt + literal_column("1"), max_attempts=_ATTEMPTS_GRANTED)
     .returning(job.c.job_id, job.c.attempt)
     .cte("counted")
 )
-_BEGIN = (
+_BEGIN = Prepared(
     insert(job_attempt)
     .from_select(
         ["job_id", "number", "provider", "model", "started_at"],
@@ -60,8 +73,8 @@ async def begin(conn: AsyncConnection, claimed: Job, *, provider: str, model: st
     Then no call may be made. `granted`: one more than the slot allows, because the last one cannot have cost anything.
     """
     values = {"called_provider": provider, "called_model": model, "granted": int(granted), **jobs.held(claimed)}
-    number: int | None = (await conn.execute(_BEGIN, values)).scalar_one_or_none()
-    return number
+    begun = await _BEGIN.rows(conn, values)
+    return begun[0]["number"] if begun else None
 
 
 def _close(which: ColumnElement[bool]) -> Prepared:

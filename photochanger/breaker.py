@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import (
     Float,
+    Integer,
     Interval,
     Text,
     and_,
@@ -28,6 +29,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
+from photochanger.prepared import Prepared
 from photochanger.tables import breaker
 
 FAILURES_TO_OPEN = 5
@@ -40,16 +42,15 @@ def _seconds(seconds: float) -> ColumnElement[timedelta]:
     return literal_column(f"interval '{seconds} seconds'", Interval)
 
 
+_ENOUGH: ColumnElement[int] = literal_column(str(FAILURES_TO_OPEN), Integer)
 _THIS = and_(
     breaker.c.provider == bindparam("of_provider", type_=Text), breaker.c.model == bindparam("of_model", type_=Text)
 )
-_OPEN = select(
-    (breaker.c.failures_in_row >= FAILURES_TO_OPEN).label("tripped"),
-    cast(func.extract("epoch", func.greatest(breaker.c.open_until, breaker.c.probe_until) - func.now()), Float).label(
-        "seconds_left"
-    ),
-).where(_THIS)
-_PROBE = (
+_SECONDS_LEFT = func.extract("epoch", func.greatest(breaker.c.open_until, breaker.c.probe_until) - func.now())
+_TRIPPED = Prepared(
+    select(cast(_SECONDS_LEFT, Float).label("seconds_left")).where(_THIS, breaker.c.failures_in_row >= _ENOUGH)
+)
+_PROBE = Prepared(
     update(breaker)
     .where(
         _THIS,
@@ -63,39 +64,43 @@ _PROBE = (
 async def seconds_until_probe(conn: AsyncConnection, provider: str, model: str) -> float | None:
     """None: the call may be made (it is the probe, if the circuit was open). Else how long not to ask again."""
     this = {"of_provider": provider, "of_model": model}
-    row = (await conn.execute(_OPEN, this)).one_or_none()
-    if row is None or not row.tripped:
+    tripped = await _TRIPPED.rows(conn, this)
+    if not tripped or await _PROBE.count(conn, this) == 1:
         return None
-    if (await conn.execute(_PROBE, this)).rowcount == 1:
-        return None
-    return max(1.0, min(row.seconds_left or 0.0, OPEN_SECONDS))
+    return max(1.0, min(tripped[0]["seconds_left"] or 0.0, OPEN_SECONDS))
 
 
-_FAILED = insert(breaker).values(
-    provider=bindparam("of_provider", type_=Text), model=bindparam("of_model", type_=Text), failures_in_row=1
+_ONE_MORE = breaker.c.failures_in_row + literal_column("1")
+_FAILED = Prepared(
+    insert(breaker)
+    .values(
+        provider=bindparam("of_provider", type_=Text),
+        model=bindparam("of_model", type_=Text),
+        failures_in_row=literal_column("1"),
+    )
+    .on_conflict_do_update(
+        index_elements=[breaker.c.provider, breaker.c.model],
+        set_={
+            "failures_in_row": _ONE_MORE,
+            "open_until": case(
+                (_ONE_MORE >= _ENOUGH, func.now() + _seconds(OPEN_SECONDS)),
+                else_=breaker.c.open_until,
+            ),
+            "probe_until": null(),
+            "changed_at": func.now(),
+        },
+    )
 )
-_FAILED = _FAILED.on_conflict_do_update(
-    index_elements=[breaker.c.provider, breaker.c.model],
-    set_={
-        "failures_in_row": breaker.c.failures_in_row + 1,
-        "open_until": case(
-            (breaker.c.failures_in_row + 1 >= FAILURES_TO_OPEN, func.now() + _seconds(OPEN_SECONDS)),
-            else_=breaker.c.open_until,
-        ),
-        "probe_until": null(),
-        "changed_at": func.now(),
-    },
-)
-_SUCCEEDED = (
+_SUCCEEDED = Prepared(
     update(breaker)
-    .where(_THIS, breaker.c.failures_in_row > 0)
-    .values(failures_in_row=0, open_until=null(), probe_until=null(), changed_at=func.now())
+    .where(_THIS, breaker.c.failures_in_row > literal_column("0"))
+    .values(failures_in_row=literal_column("0"), open_until=null(), probe_until=null(), changed_at=func.now())
 )
 
 
 async def note(conn: AsyncConnection, provider: str, model: str, *, answered: bool) -> None:
     """What came of a call: whether the provider answered at all, with a picture or without."""
-    await conn.execute(_SUCCEEDED if answered else _FAILED, {"of_provider": provider, "of_model": model})
+    await (_SUCCEEDED if answered else _FAILED).count(conn, {"of_provider": provider, "of_model": model})
 
 
 @dataclass(frozen=True, kw_only=True)

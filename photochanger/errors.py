@@ -70,6 +70,21 @@ class Failure(enum.Enum):
 
 _BY_CODE = {failure.code: failure for failure in Failure}
 
+PROVIDER_ERRORS = frozenset(
+    failure.code
+    for failure in (
+        Failure.BAD_RESPONSE,
+        Failure.CONTENT_BLOCKED,
+        Failure.NO_IMAGE,
+        Failure.PROVIDER_4XX,
+        Failure.PROVIDER_UNAVAILABLE,
+        Failure.QUOTA,
+        Failure.NETWORK,
+        Failure.PROVIDER_AUTH,
+    )
+)
+"""The failure reasons of jobs that are the provider's doing, in all figures."""
+
 
 class PhotoChangerError(Exception):
     """The root of everything this project raises on purpose."""

@@ -30,7 +30,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from photochanger.errors import Failure, Refusal
 from photochanger.job import OPEN, Status, literal, status_is
-from photochanger.prepared import Prepared
+from photochanger.prepared import Prepared, rows_of_all
 from photochanger.tables import HexId, job, job_input, processing_log
 
 LOCK_CLASS = 41_001
@@ -103,6 +103,7 @@ _BY_FILE = _newest(
             status_is(Status.DONE),
             job.c.finished_at > func.now() - literal_column(f"interval '{DUPLICATE_OF_DONE_SECONDS} seconds'"),
             job.c.result_path.is_not(None),
+            job.c.result_expires_at > func.now(),
         ),
     ),
 )
@@ -114,11 +115,10 @@ async def admit(conn: AsyncConnection, photo: NewPhoto, *, in_work_limit: int) -
     Raises `Refusal`: `idempotency_conflict` for a key used with another file, `rate_limited` past the slot's limit.
     """
     this = {"this_slot": photo.slot_id}
-    await _LOCK.rows(conn, this)
-    same = await _same_photo(conn, photo)
-    if same is not None:
+    _, found, counted = await rows_of_all(conn, (_LOCK, this), _same_photo(photo), (_IN_WORK, this))
+    if found and (same := _job_to_join(photo, found[0])) is not None:
         return Admission(job_id=same, joined=True)
-    if (await _IN_WORK.rows(conn, this))[0]["photos"] >= in_work_limit:
+    if counted[0]["photos"] >= in_work_limit:
         raise Refusal(
             Failure.RATE_LIMITED,
             f"The slot has its {in_work_limit} photos in work already.",
@@ -128,18 +128,20 @@ async def admit(conn: AsyncConnection, photo: NewPhoto, *, in_work_limit: int) -
     return Admission(job_id=photo.job_id, joined=False)
 
 
-async def _same_photo(conn: AsyncConnection, photo: NewPhoto) -> str | None:
-    """The job that answers for this photo already: by its idempotency key, else by file, slot and slot version."""
+def _same_photo(photo: NewPhoto) -> tuple[Prepared, dict[str, Any]]:
+    """What finds the job that has this photo already: by its idempotency key, else by file, slot and slot version."""
     this = {"this_slot": photo.slot_id, "this_source": photo.source}
     if photo.idempotency_key is None:
-        found = await _BY_FILE.rows(conn, {**this, "this_sha256": photo.sha256, "this_version": photo.slot_version})
-        return found[0]["job_id"] if found else None
-    found = await _BY_KEY.rows(conn, {**this, "this_key": photo.idempotency_key})
-    if not found:
-        return None
-    if found[0]["photo_sha256"] != photo.sha256:
-        raise Refusal(Failure.IDEMPOTENCY_CONFLICT, job_id=found[0]["job_id"])
-    return found[0]["job_id"] if found[0]["still_good"] else None
+        return _BY_FILE, {**this, "this_sha256": photo.sha256, "this_version": photo.slot_version}
+    return _BY_KEY, {**this, "this_key": photo.idempotency_key}
+
+
+def _job_to_join(photo: NewPhoto, found: Mapping[str, Any]) -> str | None:
+    """The job that was found, if it can still answer. A key that came with another file is a conflict."""
+    job_id: str = found["job_id"]
+    if photo.idempotency_key is not None and found["photo_sha256"] != photo.sha256:
+        raise Refusal(Failure.IDEMPOTENCY_CONFLICT, job_id=job_id)
+    return job_id if found["still_good"] else None
 
 
 def _insert() -> Prepared:

@@ -46,6 +46,16 @@ def secrets_box(settings: Settings) -> MultiFernet:
         raise ConfigurationError(["SECRETS_KEY: must be Fernet keys with commas between"]) from error
 
 
+def secrets_box_if_any(settings: Settings) -> MultiFernet | None:
+    """As `secrets_box`, but None where no key was ever made: an installation whose keys are in the environment only.
+
+    Raises `ConfigurationError` for a key that is none, or that others may read.
+    """
+    if settings.secrets_key is None and not (settings.home / FOLDER / "secrets_key").exists():
+        return None
+    return secrets_box(settings)
+
+
 def write_private(path: Path, text: str) -> bool:
     """A new file for its owner alone, complete or not there. False when there is one already."""
     draft = _draft(path, text)

@@ -77,6 +77,28 @@ def _plain_jpeg(data: bytes) -> bytes | None:
     raise PictureError("The JPEG picture has too many segments.")
 
 
+BEGINNING_BYTES = 64 * 1024
+_SEQUENTIAL = {0xC0, 0xC1}
+
+
+def beginning(plain: bytes) -> bytes | None:
+    """A plain sequential JPEG with the first 64 KiB of its only scan: a decoder that takes it takes the whole.
+
+    Past its headers libjpeg has no error for such a picture, only warnings, which Pillow drops; that its scan comes to
+    its end `plain_bytes` has seen. None for other pictures.
+    """
+    position, is_sequential = 2, False
+    while plain[position : position + 1] == b"\xff":
+        code, end = plain[position + 1], position + 2 + int.from_bytes(plain[position + 2 : position + 4], "big")
+        is_sequential = is_sequential or code in _SEQUENTIAL
+        if code == _SCAN:
+            scan_end = _SCAN_END.search(plain, end)
+            only_scan = scan_end is not None and scan_end.start() == len(plain) - 2
+            return plain[: end + BEGINNING_BYTES] + b"\xff\xd9" if is_sequential and only_scan else None
+        position = end
+    return None
+
+
 _KEPT_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _ANCILLARY = 0x20  # a lower-case first letter: decoders may skip the chunk
 

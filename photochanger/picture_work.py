@@ -14,9 +14,9 @@ from typing import Any
 from PIL import Image
 
 from photochanger.errors import PictureError
-from photochanger.picture_bytes import plain_bytes
+from photochanger.picture_bytes import beginning, plain_bytes
 from photochanger.picture_encoding import encode, encode_within, output_mime
-from photochanger.picture_kinds import EXTENSIONS, WEBP, mime_of
+from photochanger.picture_kinds import EXTENSIONS, JPEG, WEBP, mime_of
 from photochanger.picture_pixels import (
     decode,
     is_upright_srgb,
@@ -78,7 +78,8 @@ def _prepared(
     size = image.size
     fits = source_mime in accepted and max(size) <= max_side_px
     if fits and plain is not None and len(plain) <= max_bytes and is_upright_srgb(image):
-        read_through(image)
+        begun = beginning(plain) if source_mime == JPEG else None
+        read_through(image if begun is None else open_picture(begun, mime=JPEG))
         return source_mime, size, plain
     pixels = upright_srgb(image, max_side_px=side_to_shrink_to(*size, max_side_px=max_side_px))
     wanted = output_mime(pixels, source_mime=source_mime, accepted=accepted)

@@ -39,7 +39,10 @@ class Prepared:
 
     async def rows(self, conn: Connection, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run it; its rows by their columns' names."""
-        fetched = await (await self._run(conn, values)).fetchall()
+        return await self._fetched(await self._run(conn, values))
+
+    async def _fetched(self, cursor: psycopg.AsyncCursor[TupleRow]) -> list[dict[str, Any]]:
+        fetched = await cursor.fetchall()
         return [
             {
                 name: value if process is None else process(value)
@@ -51,11 +54,25 @@ class Prepared:
     async def _run(self, conn: Connection, values: Mapping[str, Any]) -> psycopg.AsyncCursor[TupleRow]:
         given = {**self._constants, **values}
         bound = {name: self._bind[name](value) if name in self._bind else value for name, value in given.items()}
-        driver = conn if isinstance(conn, psycopg.AsyncConnection) else await _driver_of(conn)
-        return await driver.execute(self._sql, bound, prepare=True)
+        return await (await _driver_of(conn)).execute(self._sql, bound, prepare=True)
 
 
-async def _driver_of(conn: AsyncConnection) -> psycopg.AsyncConnection[TupleRow]:
+async def rows_of_all(conn: Connection, *statements: tuple[Prepared, Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Run them one after the other in one trip to the server; the rows of each. Every one sees what was committed when
+    *it* began, as if they had been sent one by one.
+    """
+    driver = await _driver_of(conn)
+    async with driver.pipeline():
+        cursors = [await prepared._run(driver, values) for prepared, values in statements]  # noqa: SLF001
+        return [
+            await prepared._fetched(cursor)  # noqa: SLF001
+            for (prepared, _), cursor in zip(statements, cursors, strict=True)
+        ]
+
+
+async def _driver_of(conn: Connection) -> psycopg.AsyncConnection[TupleRow]:
+    if isinstance(conn, psycopg.AsyncConnection):
+        return conn
     driver: psycopg.AsyncConnection[TupleRow] = (await conn.get_raw_connection()).driver_connection  # type: ignore[assignment]
     return driver
 

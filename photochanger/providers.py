@@ -15,13 +15,14 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from photochanger import json_rules, model_rules
 from photochanger.errors import ConfigurationError
 from photochanger.resources import folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One model of a provider. `capabilities` is for its driver alone: sizes, ratios and the like."""
+    """One model of a provider. `capabilities` is its whole entry: sizes, ratios and the like (model_rules.py)."""
 
     name: str
     retired: bool
@@ -70,6 +71,16 @@ class CallLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """How attempts at a provider are repeated, within what a slot allows and the deadline leaves."""
+
+    first_wait_seconds: float
+    """Doubled with each repeat, where the provider gives no hint of its own."""
+    most_repeats: Mapping[str, int]
+    """By outcome: of what is billed each time and seldom gets better, whatever the slot allows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """One provider with all it offers."""
 
@@ -79,6 +90,7 @@ class Provider:
     base_url: str
     input: InputLimits
     limits: CallLimits
+    retry: RetryPolicy
     default_model: str
     models: Mapping[str, Model]
     operations: Mapping[str, Operation]
@@ -102,16 +114,22 @@ class Providers:
         found = self.by_name[provider]
         return found, found.operations[operation]
 
-    def mistakes(self, provider: str, operation: str, settings: Mapping[str, Any]) -> list[str]:
-        """What is wrong with a slot's settings: "settings.retries: 9 is greater than the maximum of 3"."""
-        try:
-            _, found = self.get(provider, operation)
-        except KeyError as error:
-            return [f"there is no {error.args[0]!r} in providers.json"]
+    def mistakes(self, provider: str, operation: str, settings: Mapping[str, Any]) -> dict[str, str]:
+        """What is wrong with a slot's plan: a sentence by `provider`, `operation` or the setting (`settings.size`)."""
+        if provider not in self.by_name:
+            return {"provider": "There is no such provider."}
+        its = self.by_name[provider]
+        found = its.operations.get(operation)
+        if found is None:
+            return {"operation": f"{its.title} has no such operation."}
         if not found.enabled:
-            return [f"{provider} {operation} is switched off in providers.json"]
-        errors = Draft202012Validator(found.settings_schema).iter_errors(settings)
-        return sorted(f"{'.'.join(['settings', *map(str, error.path)])}: {error.message}" for error in errors)
+            return {"operation": f"{its.title} has this operation switched off."}
+        wrong = json_rules.mistakes(found.settings_schema, settings, at=("settings",))
+        if isinstance(named := settings.get("model", its.default_model), str) and named in its.models:
+            model = its.model(settings)
+            for setting, sentence in model_rules.mistakes(model.name, model.capabilities, settings).items():
+                wrong.setdefault(f"settings.{setting}", sentence)
+        return wrong
 
 
 def load(path: Path | None = None) -> Providers:
@@ -177,6 +195,7 @@ def _provider(name: str, entry: Mapping[str, Any]) -> Provider:
             per_day=limits.get("per_day"),
             day_zone=limits.get("day_zone", "UTC"),
         ),
+        retry=RetryPolicy(**entry["retry"]),
         default_model=entry["default_model"],
         models={model: _model(model, facts) for model, facts in entry["models"].items()},
         operations={

@@ -248,6 +248,7 @@ provider_check = Table(
     Column("checked_at", MOMENT),
     Column("good", Boolean),
     Column("sentence", Text),
+    Column("taken_at", MOMENT),
 )
 
 purge = Table(

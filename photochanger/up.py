@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from photochanger import admins, embedded, keys, migrate, providers
+from photochanger import admins, embedded, keys, migrate, provider_orders, providers
 from photochanger.errors import ConfigurationError
 from photochanger.first_start import PASSWORD_FILE, ensure_accounts, ensure_ingest_password
 from photochanger.resources import folder
@@ -47,7 +47,8 @@ def run() -> int:
         migrate.migrate(url)
         keys.ensure(settings)
         password = asyncio.run(ensure_ingest_password(settings, url))
-        environment = _environment(settings, url, provider_names=known.by_name)
+        orders = asyncio.run(provider_orders.load_once(settings, known, database_url=url))
+        environment = _environment(settings, url, provider_names=known.by_name, simulated=not orders.keys)
         with _supervised(settings.home, environment) as supervisord:
             if _is_up(settings, supervisord):
                 # Not before: passwords of accounts that are made while nothing comes up would never be shown.
@@ -80,9 +81,10 @@ def _check_port(settings: Settings) -> None:
             raise ConfigurationError([f"port {settings.port} cannot be used ({error.strerror}): set PORT"]) from error
 
 
-def _environment(settings: Settings, database_url: str, *, provider_names: Iterable[str]) -> dict[str, str]:
+def _environment(
+    settings: Settings, database_url: str, *, provider_names: Iterable[str], simulated: bool
+) -> dict[str, str]:
     """What the processes are told. Without any provider's key the simulators stand in for all of them."""
-    simulated = not settings.provider_keys
     told = {
         **{name: value for name, value in os.environ.items() if name not in ONLY_HERE},
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",

@@ -116,7 +116,7 @@ class Step:
             settings=self._job.plan["settings"],
             model=model,
             base_url=settings.provider_base_url(provider.name) or provider.base_url,
-            key=settings.provider_key(provider.name),
+            key=self._shop.administration.key(provider.name),
             deadline=self._deadline - KEEPING_SECONDS,
         )
 
@@ -128,7 +128,14 @@ class Step:
         number: int | None = None
         try:
             begun = await self._write(
-                lambda conn: gate.begin(conn, job, provider=provider, model=model, granted=granted)
+                lambda conn: gate.begin(
+                    conn,
+                    job,
+                    provider=provider.name,
+                    limits=self._shop.administration.limits(provider.name),
+                    model=model,
+                    granted=granted,
+                )
             )
             if isinstance(begun, NotYet):
                 return await self._wait_for_the_minute(begun, model)
@@ -228,6 +235,7 @@ class Step:
         if number is not None:
             again = repeat_after_seconds(
                 failed,
+                provider.retry,
                 attempt=number,
                 max_attempts=self._job.max_attempts,
                 usual_seconds=await usual_time.usual_seconds(conn, provider.name, model),

@@ -14,6 +14,7 @@ from photochanger.images import Pictures
 from photochanger.media import Media
 from photochanger.providers import Providers
 from photochanger.settings import Settings
+from runner.administration import Administration
 from runner.models import Models
 
 IDLE_CONNECTION_SECONDS = 10.0
@@ -32,6 +33,7 @@ class Workshop:
     pictures: Pictures
     http: ClientSession
     models: Models
+    administration: Administration
     stopping: asyncio.Event
     """The runner is to end: what has not begun its call yet is given back."""
 

@@ -10,13 +10,14 @@ import uvicorn
 
 from api.__main__ import config
 from api.state import Services
-from photochanger import app_settings
+from photochanger import app_settings, keys, media_root
 from photochanger.db import Database
 from photochanger.images import Pictures
 from photochanger.media import Media
 from photochanger.passwords import hash_password
 from photochanger.providers import Providers
 from photochanger.settings import Settings
+from runner.administration import Administration
 from runner.loop import Runner
 from runner.models import Models
 from runner.workshop import Workshop, load_drivers, open_session
@@ -80,18 +81,17 @@ async def running(
 ) -> AsyncIterator[Runner]:
     """A runner in this event loop."""
     stopping = asyncio.Event()
-    media = Media(settings.media_root)
-    media.create_folders()
     async with Database(database_url) as db, Pictures(children=1) as pictures, open_session() as http:
         workshop = Workshop(
             settings=settings,
             providers=providers,
             drivers=load_drivers(providers),
             db=db,
-            media=media,
+            media=await media_root.opened(db, settings.media_root),
             pictures=pictures,
             http=http,
             models=Models(),
+            administration=Administration(db, settings, providers, box=keys.secrets_box_if_any(settings)),
             stopping=stopping,
         )
         runner = Runner(workshop, places=places)

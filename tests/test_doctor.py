@@ -30,6 +30,7 @@ async def test_a_sound_installation_is_told_so(api: Api, database_url: str, know
         "schema": True,
         "media": True,
         "public links": True,
+        "keys": True,
         "runners": True,
         "circuits": True,
         "slots": True,
@@ -47,8 +48,8 @@ async def test_everything_that_is_wrong_is_told(api: Api, database_url: str, kno
     findings = await examine(api, known_providers, database_url, base_url=f"{api.url}/elsewhere")
     wrong = {subject: finding.told for subject, finding in findings.items() if not finding.in_order}
     assert set(wrong) == {"public links", "runners", "circuits", "slot-004", "slot-005"}
-    assert "settings.retries: 9" in wrong["slot-004"]
-    assert "nobody" in wrong["slot-005"]
+    assert "settings.retries: It must be a whole number from 0 to 3." in wrong["slot-004"]
+    assert "provider: There is no such provider." in wrong["slot-005"]
     assert doctor.report(list(findings.values()), lambda _: None) == 1
 
 

@@ -39,6 +39,8 @@ def write(media: Media, relative: str, content: bytes = b"photo") -> Path:
             for kind in ("jpg", "png", "webp")
         ),
         f"previews/{JOB}.webp",
+        f"templates/previews/{JOB}.webp",
+        f"work/{JOB}",
     ],
 )
 def test_our_own_paths_lie_under_the_root(media: Media, relative: str) -> None:
@@ -68,6 +70,8 @@ def test_our_own_paths_lie_under_the_root(media: Media, relative: str) -> None:
         f"previews/{JOB}.jpg",
         f"work/{JOB}-1",
         f"templates/{JOB}.gif",
+        f"templates/previews/{JOB}.jpg",
+        f"results/previews/{JOB}.webp",
         f"provider/{JOB}",
         f"secrets/{JOB}.jpg",
         "../../etc/passwd",

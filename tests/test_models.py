@@ -31,6 +31,7 @@ def provider(*known: tuple[str, dict[str, Any]], name: str = "painter") -> Provi
         "driver": "painter",
         "base_url": "http://127.0.0.1",
         "input": {"mime_types": ["image/jpeg"], "max_bytes": 1_000_000, "max_side_px": 4096},
+        "retry": {"first_wait_seconds": 0.5, "most_repeats": {}},
         "default_model": known[0][0],
         "models": dict(known),
         "operations": {"paint": {"title": "Paint", "media_roles": [], "settings_schema": {"type": "object"}}},

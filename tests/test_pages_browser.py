@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -67,7 +68,7 @@ async def test_every_page_is_accessible_silent_and_fits(
     api: Api, browser: Browser, theme: str, language: str, size: dict[str, int]
 ) -> None:
     await empty(api)
-    looks = {"color_scheme": theme, "locale": language, "viewport": size}
+    looks: dict[str, Any] = {"color_scheme": theme, "locale": language, "viewport": size}
     async with window(browser, api, **looks) as before:
         await before.go(f"{api.url}/")
         assert (await before.violations(), await before.sideways(), before.said) == ([], 0, []), "empty dashboard"

@@ -4,17 +4,21 @@ from typing import Any
 
 import pytest
 
-from runner.attempts import FIRST_WAIT_SECONDS, repeat_after_seconds
+from photochanger.providers import RetryPolicy
+from runner.attempts import repeat_after_seconds
 from runner.driver import FAILURE_OF, Outcome, ProviderFailed
+
+POLICY = RetryPolicy(first_wait_seconds=0.5, most_repeats={"bad_response": 1, "no_image": 2})
 
 
 def wait(outcome: Outcome = Outcome.PROVIDER_UNAVAILABLE, **changes: Any) -> float | None:
     """The wait after a repeatable failure of the first of three attempts, with plenty of time left."""
     hint = changes.pop("retry_after_seconds", None)
     repeatable = changes.pop("repeatable", True)
+    policy = changes.pop("policy", POLICY)
     facts = {"attempt": 1, "max_attempts": 3, "usual_seconds": 20.0, "seconds_left": 48.0, **changes}
     failed = ProviderFailed(outcome, "no", repeatable=repeatable, retry_after_seconds=hint)
-    return repeat_after_seconds(failed, **facts)
+    return repeat_after_seconds(failed, policy, **facts)
 
 
 def test_what_the_driver_calls_final_is_not_repeated() -> None:
@@ -35,7 +39,7 @@ def test_without_retries_there_is_no_repeat() -> None:
 @pytest.mark.parametrize("attempt", [1, 2, 3])
 def test_without_a_hint_the_wait_doubles_and_is_jittered(attempt: int) -> None:
     waits = [wait(attempt=attempt, max_attempts=9) for _ in range(200)]
-    middle = FIRST_WAIT_SECONDS * 2 ** (attempt - 1)
+    middle = POLICY.first_wait_seconds * 2 ** (attempt - 1)
     found = [seconds for seconds in waits if seconds is not None]
     assert len(found) == 200
     assert all(0.75 * middle <= seconds <= 1.25 * middle for seconds in found)
@@ -85,3 +89,11 @@ def test_every_outcome_without_a_picture_has_its_failure() -> None:
 
 def test_a_long_reason_is_cut_to_what_its_row_holds() -> None:
     assert len(ProviderFailed(Outcome.NETWORK, "x" * 5000).reason) == 300
+
+
+def test_a_providers_policy_decides_how_often_and_how_soon() -> None:
+    never = RetryPolicy(first_wait_seconds=4.0, most_repeats={"provider_unavailable": 0})
+    assert wait(policy=never) is None
+    patient = wait(outcome=Outcome.NETWORK, policy=never)
+    assert patient is not None
+    assert 3.0 <= patient <= 5.0
