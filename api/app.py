@@ -14,9 +14,12 @@ from starlette.routing import Route
 from api.admin_passwords import AdminPasswords
 from api.contract import openapi
 from api.docs import docs
+from api.endings import Unattended
 from api.health import healthz, livez
 from api.hosts import KnownHosts, own_names
 from api.ingest import ingest
+from api.job_detail import detail
+from api.job_log import jobs
 from api.jobs import job
 from api.login import login, logout
 from api.media_cache import cache, clean_slot, purge_cache
@@ -24,13 +27,14 @@ from api.media_upload import register_media
 from api.pages.assets import static_file
 from api.pages.console import console_health, slot_code
 from api.pages.dashboard import dashboard
-from api.pages.guests import gallery_page
+from api.pages.guests import gallery, result
 from api.pages.login import login_form, login_page, logout_form
 from api.pages.rendering import COMPRESSED
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
-from api.public import preview, result
+from api.public import preview
 from api.refusals import HANDLERS, refuse_after_crash
+from api.replays import replay
 from api.request_log import RequestLog
 from api.result_deletion import delete_result
 from api.sessions import end_session, me, session_list
@@ -45,6 +49,8 @@ from api.template_media import (
     template_list,
     template_preview,
 )
+from api.test_run import test_run
+from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger import keys, media_root
@@ -65,6 +71,7 @@ ROUTES = [
     Route("/api/jobs/{job_id}", job, methods=["GET"]),
     Route("/public/results/{job_id}", result, methods=["GET"]),
     Route("/public/results/{job_id}/preview", preview, methods=["GET"]),
+    Route("/public/slots/{slot_id}", gallery, methods=["GET"], middleware=COMPRESSED),
     Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
     # administrators: login and sessions
     Route("/api/login", login, methods=["POST"]),
@@ -95,6 +102,10 @@ ROUTES = [
     Route("/api/slots/{slot_id}/cleanup", clean_slot, methods=["POST"]),
     Route("/api/jobs/{job_id}/result", delete_result, methods=["DELETE"]),
     # administrators: jobs
+    Route("/api/jobs", jobs, methods=["GET"]),
+    Route("/api/jobs/{job_id}/detail", detail, methods=["GET"]),
+    Route("/api/jobs/{job_id}/replay", replay, methods=["POST"]),
+    Route("/api/slots/{slot_id}/test-run", test_run, methods=["POST"]),
     # administrators: figures
     # pages
     Route("/login", login_page, methods=["GET"], middleware=COMPRESSED),
@@ -103,14 +114,13 @@ ROUTES = [
     Route("/", dashboard, methods=["GET"], middleware=COMPRESSED),
     Route("/console/health", console_health, methods=["GET"]),
     Route("/console/slots/{slot_id}/code", slot_code, methods=["GET"]),
-    Route("/public/slots/{slot_id}", gallery_page, methods=["GET"], middleware=COMPRESSED),
     # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
     Route("/api/docs", docs, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/healthz", healthz, methods=["GET"]),
 ]
-STATIC = Route("/static/{release}/{path:path}", static_file, methods=["GET"])
+STATIC = Route("/static/{path:path}", static_file, methods=["GET"])
 """Styles and scripts of the pages: open to all, and no part of the contract."""
 
 
@@ -131,6 +141,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
         ):
             media = await media_root.opened(db, settings.media_root)
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
+            unattended = Unattended(db, media, waiting)
             app.state.services = Services(
                 settings=settings,
                 db=db,
@@ -138,9 +149,12 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 media=media,
                 providers=providers,
                 waiting=waiting,
+                unattended=unattended,
                 passwords=passwords,
                 admin_passwords=admin_passwords,
                 tokens=tokens,
+                public_requests=Throttle(times=3000, seconds=60, details="Too many requests."),
+                unknown_ids=Throttle(times=60, seconds=60, details="Too many requests for what does not exist."),
                 turns=Turns(os.cpu_count() or 1),
                 pictures=pictures,
                 secrets_box=secrets_box,
@@ -150,6 +164,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
             try:
                 yield
             finally:
+                await unattended.close()
                 ticking.cancel()
                 with suppress(asyncio.CancelledError):
                     await ticking

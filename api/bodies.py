@@ -14,10 +14,11 @@ MAX_FORM_BYTES = 256 * 1024
 MAX_FORM_FIELDS = 200
 
 
-async def json_object(request: Request, *, not_numbers: bool = False) -> dict[str, Any]:
-    """The body, which must be one JSON object of up to 256 KiB. Raises `Refusal`: 413, or 400 for anything else.
+async def json_object(request: Request, *, optional: bool = False, not_numbers: bool = False) -> dict[str, Any]:
+    """The body, which must be one JSON object of up to 256 KiB; `optional`: or nothing, which counts as empty.
 
     `not_numbers`: NaN and Infinity, which are Python's and not JSON's, come as floats to one who names their field.
+    Raises `Refusal`: 413, or 400 for anything else.
     """
     raw = bytearray()
     try:
@@ -25,13 +26,19 @@ async def json_object(request: Request, *, not_numbers: bool = False) -> dict[st
             raw += chunk
             if len(raw) > MAX_JSON_BYTES:
                 raise Refusal(Failure.PAYLOAD_TOO_LARGE, f"The body may have {MAX_JSON_BYTES // 1024} KiB.")
-        loaded = json.loads(raw.decode("utf-8"), parse_constant=float if not_numbers else _no_constant)
     except ClientDisconnect:
         raise Refusal(Failure.INVALID_REQUEST, "The client was gone before the body was complete.") from None
+    return {} if optional and not raw else parsed_object(raw, what="The body", not_numbers=not_numbers)
+
+
+def parsed_object(raw: bytes | bytearray, *, what: str, not_numbers: bool = False) -> dict[str, Any]:
+    """One JSON object. Raises `Refusal` (400), which calls it `what`."""
+    try:
+        loaded = json.loads(raw.decode("utf-8"), parse_constant=float if not_numbers else _no_constant)
     except (RecursionError, ValueError):
-        raise Refusal(Failure.INVALID_REQUEST, "The body must be JSON.") from None
+        raise Refusal(Failure.INVALID_REQUEST, f"{what} must be JSON.") from None
     if not isinstance(loaded, dict):
-        raise Refusal(Failure.INVALID_REQUEST, "The body must be a JSON object.")
+        raise Refusal(Failure.INVALID_REQUEST, f"{what} must be a JSON object.")
     return loaded
 
 

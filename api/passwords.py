@@ -9,18 +9,17 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-import time
-from collections import defaultdict, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from api.throttle import Throttle
 from photochanger.errors import Failure, Refusal
 from photochanger.passwords import hash_password, verify_password
 
 MAX_PASSWORD_BYTES = 1024
 MAX_REMEMBERED = 64
 WRONG_LIMIT = 20
-WRONG_WINDOW_SECONDS = 300.0
+WRONG_WINDOW_SECONDS = 300
 CHECKERS = 2
 
 
@@ -30,7 +29,7 @@ class IngestPasswords:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._good: set[bytes] = set()
-        self._wrong: dict[str, deque[float]] = defaultdict(deque)
+        self._wrong = Throttle(times=WRONG_LIMIT, seconds=WRONG_WINDOW_SECONDS, details="Too many wrong passwords.")
         self._checkers = ThreadPoolExecutor(CHECKERS, thread_name_prefix="bcrypt")
 
     def close(self) -> None:
@@ -51,33 +50,17 @@ class IngestPasswords:
         marks = [hmac.digest(self._key, one.encode() + b"\0" + candidate, hashlib.sha256) for one in kept]
         if not self._good.isdisjoint(marks):
             return
-        self._refuse_guessers(address)
+        await self._wrong.check(address)
         for one, mark in zip(kept, marks, strict=True):
             if await self._matches(candidate, one):
                 if len(self._good) >= MAX_REMEMBERED:
                     self._good.clear()
                 self._good.add(mark)
                 return
-        self._note_wrong(address)
+        await self._wrong.spend(address)
         raise Refusal(Failure.INVALID_PASSWORD)
 
     async def _matches(self, candidate: bytes, kept: str) -> bool:
         if not 0 < len(candidate) <= MAX_PASSWORD_BYTES:
             return False
         return await asyncio.get_running_loop().run_in_executor(self._checkers, verify_password, candidate, kept)
-
-    def _refuse_guessers(self, address: str) -> None:
-        wrong = self._wrong.get(address)
-        now = time.monotonic()
-        while wrong and now - wrong[0] > WRONG_WINDOW_SECONDS:
-            wrong.popleft()
-        if not wrong:
-            self._wrong.pop(address, None)
-        elif len(wrong) >= WRONG_LIMIT:
-            wait = max(1, round(WRONG_WINDOW_SECONDS - (now - wrong[0])))
-            raise Refusal(Failure.RATE_LIMITED, "Too many wrong passwords.", retry_after_seconds=wait)
-
-    def _note_wrong(self, address: str) -> None:
-        if len(self._wrong) > 10_000:
-            self._wrong.clear()
-        self._wrong[address].append(time.monotonic())

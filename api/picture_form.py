@@ -15,14 +15,14 @@ from starlette.requests import Request
 
 from api.request_log import note
 from api.state import services
-from api.upload import MAX_FORM_BYTES, UploadReader
+from api.upload import MAX_FORM_BYTES, Form, UploadReader
 from photochanger.errors import Failure, PictureError, Refusal
 from photochanger.images import CheckedResult
 from photochanger.media import Media, storage_refusal
 from photochanger.picture_header import read_header
 from photochanger.provider_media import new_media_id
 
-FIELD = "file"
+FORM = Form(photo_field="file", max_field_bytes=64 * 1024, hashes=frozenset())
 LIMIT_BYTES = 15 * 1024 * 1024
 READING_SECONDS = 900.0
 """More than the largest form takes at the least rate: an upload that is too slow is found to be so before."""
@@ -55,16 +55,16 @@ async def uploaded_picture(request: Request) -> AsyncIterator[UploadedPicture]:
     try:
         reader = UploadReader(
             request,
+            form=FORM,
             media=here.media,
             photo_path=received,
             limit_bytes=LIMIT_BYTES,
             seconds=READING_SECONDS,
-            photo_field=FIELD,
             turns=here.turns,
         )
         form = await reader.read()
         if form.photo_bytes is None:
-            raise Refusal(Failure.INVALID_REQUEST, f"The part {FIELD} is missing.")
+            raise Refusal(Failure.INVALID_REQUEST, f"The part {FORM.photo_field} is missing.")
         note(request, bytes_in=form.photo_bytes)
         work, previews = here.media.folder("work"), here.media.folder("work/previews")
         source = here.media.path_of(received)

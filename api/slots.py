@@ -53,7 +53,7 @@ async def save_slot(request: Request) -> JSONResponse:
             conn,
             slot_id,
             given,
-            version=0 if "version" in wrong else body["version"],
+            version=body.get("version", 0),
             providers=here.providers,
             by=by,
             wrong=wrong,

@@ -6,7 +6,9 @@ from cryptography.fernet import MultiFernet
 from starlette.requests import Request
 
 from api.admin_passwords import AdminPasswords
+from api.endings import Unattended
 from api.passwords import IngestPasswords
+from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger.db import Database
@@ -28,9 +30,14 @@ class Services:
     media: Media
     providers: Providers
     waiting: Waiting
+    unattended: Unattended
     passwords: IngestPasswords
     admin_passwords: AdminPasswords
     tokens: Tokens
+    public_requests: Throttle
+    """All that one address may ask of galleries and results."""
+    unknown_ids: Throttle
+    """Ids of nothing that one address may ask for."""
     turns: Turns
     """Of uploads, for the processor."""
     pictures: Pictures

@@ -1,4 +1,5 @@
-"""The daemon's two loops: what must not wait goes every two seconds, and everything goes every 15 minutes.
+"""The daemon's two loops: what must not wait goes every two seconds, everything else every 15 minutes, and of that the
+rows that were kept for long every hour.
 
 Each is cut off where it stands when the process is told to stop: every sweep can be.
 """
@@ -12,13 +13,14 @@ from cleanup.media_objects import expired_media
 from cleanup.open_jobs import finished_photos, overdue_jobs
 from cleanup.purging import purge_waiting
 from cleanup.scope import Scope
-from cleanup.sweep import Sweep, run, sweep_all
+from cleanup.sweep import RETENTION, Sweep, run, sweep_all
 from photochanger import media_root
 from photochanger.db import UNAVAILABLE
 
 log = structlog.get_logger()
 
 EVERY_SECONDS = 900.0
+RETENTION_SECONDS = 3600.0
 AGAIN_SECONDS = 30.0
 """After a sweep or a purge of which something failed."""
 SETTLE_AGAIN_SECONDS = 10.0
@@ -36,6 +38,7 @@ class Daemon:
         self._settled = False
         self._settle_not_before = 0.0
         self._purge_not_before = 0.0
+        self._retention_not_before = 0.0
 
     async def work(self, stopping: asyncio.Event) -> None:
         """Until told to stop."""
@@ -62,8 +65,12 @@ class Daemon:
         return TICK_SECONDS
 
     async def _sweep(self) -> float:
-        outcomes = await sweep_all(self._scope)
+        now = asyncio.get_running_loop().time()
+        is_time = now >= self._retention_not_before
+        outcomes = await sweep_all(self._scope, without=() if is_time else RETENTION)
         failed = outcomes is None or any(outcome.swept is None for outcome in outcomes)
+        if is_time and not failed:
+            self._retention_not_before = now + RETENTION_SECONDS
         return AGAIN_SECONDS if failed else EVERY_SECONDS
 
     async def _look_at_root(self) -> bool:

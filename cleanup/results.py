@@ -7,20 +7,22 @@ import asyncio
 
 import structlog
 from sqlalchemy import func, select, update
-from sqlalchemy.sql.elements import ColumnElement
 
-from cleanup.files import names_in, remove
-from cleanup.scope import Scope, Swept, batches, is_one_of
+from cleanup.files import id_of, names_in, remove
+from cleanup.scope import BATCH, Scope, Swept, batches, ids_at_once, is_one_of
 from photochanger.tables import job
 
 log = structlog.get_logger()
 
 PROMISED = job.c.result_path.is_not(None)
+CURRENT = (PROMISED, job.c.result_expires_at > func.now())
 
 
 async def expired_results(scope: Scope) -> Swept:
     """Results past their time: file and preview go, then the paths in the row."""
-    expired = [PROMISED, job.c.result_expires_at <= func.now(), *_of_slot(scope)]
+    expired = [PROMISED, job.c.result_expires_at <= func.now()]
+    if scope.slot_id is not None:
+        expired.append(job.c.slot_id == scope.slot_id)
     swept = Swept()
     async for ids in batches(scope.db, select(job.c.job_id).where(*expired)):
         query = select(job.c.job_id, job.c.result_path, job.c.preview_path).where(is_one_of(job.c.job_id, ids))
@@ -38,15 +40,12 @@ async def results_without_file(scope: Scope) -> Swept:
 
     The folder is listed once. Only what is not among its names is looked at, and its row once more.
     """
-    current = [PROMISED, job.c.result_expires_at > func.now(), *_of_slot(scope)]
-    async with scope.db.at_once() as conn:
-        promised = (await conn.execute(select(job.c.job_id, job.c.result_path).where(*current))).all()
-    there = {f"results/{name}" for name in await names_in(scope, "results")}
-    missing = [row.job_id for row in promised if row.result_path not in there]
-    if not missing:
-        return Swept()
+    promised = await ids_at_once(scope.db, job.c.job_id, *CURRENT)
+    there = {id_of(name) for name in await names_in(scope, "results")}
+    missing = [job_id for job_id in promised if job_id not in there]
     swept = Swept()
-    async for ids in batches(scope.db, select(job.c.job_id).where(is_one_of(job.c.job_id, missing), *current)):
+    for start in range(0, len(missing), BATCH):
+        ids = missing[start : start + BATCH]
         lost = await _lost(scope, ids)
         for job_id in [] if scope.dry_run else lost:
             log.error("result_lost", job=job_id)
@@ -58,7 +57,7 @@ async def results_without_file(scope: Scope) -> Swept:
 async def _lost(scope: Scope, ids: list[str]) -> list[str]:
     """Those of these jobs whose row promises, now, a result that is not there."""
     async with scope.db.at_once() as conn:
-        rows = await conn.execute(select(job.c.job_id, job.c.result_path).where(is_one_of(job.c.job_id, ids), PROMISED))
+        rows = await conn.execute(select(job.c.job_id, job.c.result_path).where(is_one_of(job.c.job_id, ids), *CURRENT))
     lost = [row.job_id for row in rows if await asyncio.to_thread(scope.media.regular_file, row.result_path) is None]
     await asyncio.to_thread(scope.media.check_root)
     return lost
@@ -72,7 +71,3 @@ async def _forget_paths(scope: Scope, job_ids: list[str]) -> None:
         async with scope.db.at_once() as conn:
             nothing = {"result_path": None, "preview_path": None}
             await conn.execute(update(job).where(job.c.job_id == locked.c.job_id).values(**nothing))
-
-
-def _of_slot(scope: Scope) -> list[ColumnElement[bool]]:
-    return [] if scope.slot_id is None else [job.c.slot_id == scope.slot_id]

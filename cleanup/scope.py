@@ -48,6 +48,14 @@ async def batches(db: Database, query: Select[Any]) -> AsyncIterator[list[str]]:
         yield ids[start : start + BATCH]
 
 
+async def ids_at_once(db: Database, column: ColumnElement[str], *where: ColumnElement[bool]) -> list[str]:
+    """The ids of all rows like that, as one value: a hundred thousand cost a tenth of what as many rows would."""
+    hex_digits = func.encode(func.uuid_send(column), "hex")
+    async with db.at_once() as conn:
+        joined: str | None = (await conn.execute(select(func.string_agg(hex_digits, ",")).where(*where))).scalar_one()
+    return joined.split(",") if joined else []
+
+
 async def count_of(db: Database, table: Any, *where: ColumnElement[bool]) -> int:
     """How many rows of a table are like that."""
     async with db.at_once() as conn:

@@ -13,12 +13,12 @@ WHAT = {
     "orphaned_files": "files without a row",
     "results_without_file": "results whose file is lost",
     "rolled_hours": "hours rolled into figures",
+    "storage_figures": "storage figures measured",
     "old_jobs": "old jobs",
     "old_log_lines": "old log lines",
     "ended_sessions": "ended sessions",
     "old_login_failures": "old failed logins",
     "old_purges": "old purges",
-    "storage_figures": "storage figures measured",
 }
 """By the sweep's name."""
 NOT_IN_A_DRY_RUN = {"rolled_hours", "storage_figures"}

@@ -9,7 +9,15 @@ ALTER TABLE job_input
 UPDATE job_input SET created_at = job.created_at FROM job WHERE job.job_id = job_input.job_id;
 ALTER TABLE job_input ALTER COLUMN created_at SET NOT NULL;
 CREATE INDEX job_input_created ON job_input (created_at);
+CREATE INDEX job_input_slot ON job_input (slot_id, created_at);
+CREATE INDEX job_input_provider ON job_input ((snapshot ->> 'provider'), created_at);
+
+-- What is seldom may have indexes on `job`: they are written for few of its moves.
 CREATE INDEX job_failed ON job (created_at) WHERE status IN ('failed', 'timeout');
+CREATE INDEX job_failed_slot ON job (slot_id, created_at) WHERE status IN ('failed', 'timeout');
+CREATE INDEX job_failed_reason ON job (failure_reason, created_at) WHERE status IN ('failed', 'timeout');
+CREATE INDEX job_on_fallback ON job (created_at) WHERE on_fallback;
+CREATE INDEX job_ui_test ON job (created_at) WHERE source = 'ui_test';
 
 ALTER TABLE media_object
     ADD COLUMN title text CHECK (length(title) BETWEEN 1 AND 200),

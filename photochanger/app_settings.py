@@ -33,6 +33,8 @@ class AppSettings:
     """By provider: `in_flight`, `per_minute`, `per_day`, where an administrator has set another than providers.json."""
     ingest_password_grace_minutes: int = 60
     """How long the old password counts beside a new one."""
+    provider_budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What a provider's month may cost, see budgets.py; `budgets.mistakes` says what may be stored."""
     ingest_password_hash: str | None = None
     ingest_password_rotated_at: datetime | None = None
     ingest_password_rotated_by: str | None = None
@@ -58,6 +60,7 @@ ATTRIBUTES = {
     "gallery_size": "gallery_size",
     "ingest.password_grace_minutes": "ingest_password_grace_minutes",
     PASSWORD: "ingest_password_hash",
+    "providers.budgets": "provider_budgets",
 }
 """Of `AppSettings`, by the row's name."""
 PROVIDER_LIMIT = re.compile(r"provider\.([a-z][a-z0-9_]*)\.(in_flight|per_minute|per_day)")

@@ -22,6 +22,15 @@ class Status(enum.StrEnum):
     TIMEOUT = "timeout"
 
 
+class Source(enum.StrEnum):
+    """Where a photo came from. Figures are kept apart by it, and only the booths' results are public in a gallery."""
+
+    INGEST = "ingest"
+    """A booth."""
+    UI_TEST = "ui_test"
+    """An administrator: a test run, or a job that is run again."""
+
+
 OPEN = (Status.QUEUED, Status.RUNNING, Status.WAITING)
 FINAL = (Status.DONE, Status.FAILED, Status.TIMEOUT)
 

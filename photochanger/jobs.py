@@ -87,6 +87,10 @@ async def _moved(conn: Connection, statement: Prepared, *, log: Mapping[str, Any
     return await statement.count(conn, {"log_runner": values.get("held_runner"), "log": log, **values})
 
 
+def _with_why(details: Mapping[str, Any], why: str | None) -> Mapping[str, Any]:
+    return details if why is None else {**details, "why": why}
+
+
 _PARKED: Mapping[str, Any] = {
     "status": literal(Status.WAITING),
     "provider_job_reference": bindparam("reference", type_=Text),
@@ -110,24 +114,31 @@ _PARK_FOR_FALLBACK = _logged(
 
 
 async def park(
-    conn: Connection, claimed: Job, *, reference: str | None, after_seconds: float, polls_failed: int = 0
+    conn: Connection,
+    claimed: Job,
+    *,
+    reference: str | None,
+    after_seconds: float,
+    polls_failed: int = 0,
+    why: str | None = None,
 ) -> bool:
     """Let it wait without a runner: for its provider's queue (`reference`), or to be tried again (None).
 
-    False, here and below, when the job is no longer ours.
+    `why`, here and below, is for the processing log: never a secret. False when the job is no longer ours.
     """
     values = {"reference": reference, "after_seconds": after_seconds}
-    return await _moved(conn, _PARK, log=values, **values, polls_failed_now=polls_failed, **held(claimed)) == 1
+    log = _with_why(values, why)
+    return await _moved(conn, _PARK, log=log, **values, polls_failed_now=polls_failed, **held(claimed)) == 1
 
 
 async def park_for_fallback(
-    conn: Connection, claimed: Job, *, provider: str, attempts: int, least_seconds: float
+    conn: Connection, claimed: Job, *, provider: str, attempts: int, least_seconds: float, why: str | None = None
 ) -> bool:
     """Hand it to the slot's fallback provider, at once, with so many attempts. A job falls back once.
 
     `least_seconds`: the shortest time the fallback needs; with less than that left it is not started.
     """
-    log = {"provider": provider}
+    log = _with_why({"provider": provider}, why)
     values = {"to_provider": provider, "its_attempts": attempts, "least_seconds": least_seconds}
     values |= {"reference": None, "after_seconds": 0.0, "polls_failed_now": 0}
     return await _moved(conn, _PARK_FOR_FALLBACK, log=log, **values, **held(claimed)) == 1
@@ -176,11 +187,18 @@ _FAIL = _logged(
 
 
 async def fail(
-    conn: Connection, claimed: Job, *, failure: Failure, details: str, retry_after_seconds: int | None = None
+    conn: Connection,
+    claimed: Job,
+    *,
+    failure: Failure,
+    details: str,
+    retry_after_seconds: int | None = None,
+    why: str | None = None,
 ) -> bool:
     """Give it up. `details` is public and cut at 1,000 characters."""
     values = {"reason": failure.code, "public_details": details[:1000], "retry_after": retry_after_seconds}
-    return await _moved(conn, _FAIL, log={"failure_reason": failure.code}, **values, **held(claimed)) == 1
+    log = _with_why({"failure_reason": failure.code}, why)
+    return await _moved(conn, _FAIL, log=log, **values, **held(claimed)) == 1
 
 
 _RELEASE = _logged(

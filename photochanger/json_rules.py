@@ -8,6 +8,7 @@ was given: it may be a secret, or a book.
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from jsonschema import Draft202012Validator, TypeChecker, ValidationError
@@ -15,6 +16,10 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 MOST_MISTAKES = 50
+MOST_DEPTH = 32
+"""A document that is nested deeper is not looked at: whoever describes it would run out of stack."""
+WHOLE = "body"
+"""The place of a mistake that is the whole document's."""
 MOST_NAME_CHARACTERS = 100
 NOUNS = {
     "integer": "a whole number",
@@ -54,12 +59,20 @@ def mistakes(schema: Mapping[str, Any], document: Any, *, at: tuple[str, ...] = 
 
     `at` is where in a larger document this one stands.
     """
+    try:
+        unkeepable = list(_unkeepable(document))
+    except _TooDeepError:
+        return {WHOLE: "It is nested too deep."}
     found: dict[str, str] = {}
-    for place, sentence in (*_unkeepable(document), *_of_schema(schema, document)):
+    for place, sentence in chain(unkeepable, _of_schema(schema, document)):
         if len(found) == MOST_MISTAKES:
             break
-        found.setdefault(".".join(_readable(name) for name in (*at, *place)) or "body", sentence)
+        found.setdefault(".".join(_readable(name) for name in (*at, *place)) or WHOLE, sentence)
     return found
+
+
+class _TooDeepError(Exception):
+    pass
 
 
 def _of_schema(schema: Mapping[str, Any], document: Any) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -122,6 +135,8 @@ def _unkeepable(document: object) -> Iterator[tuple[tuple[str, ...], str]]:
     waiting: list[tuple[tuple[str, ...], object]] = [((), document)]
     while waiting:
         place, value = waiting.pop()
+        if len(place) > MOST_DEPTH:
+            raise _TooDeepError
         if isinstance(value, str) and ("\0" in value or not _encodable(value)):
             yield place, "It has characters that cannot be kept."
         elif isinstance(value, dict):

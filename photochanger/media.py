@@ -151,6 +151,27 @@ class Media:
         except OSError as error:
             raise storage_refusal(error) from error
 
+    def copy(self, source: str, target: str) -> int | None:
+        """A new file with the bytes of another, on disk; how many, or None when there is no such file any more.
+
+        Raises `Refusal` (`storage_full`).
+        """
+        if self.regular_file(source) is None:
+            return None
+        try:
+            reading = os.open(self.path_of(source), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(reading, "rb") as old, os.fdopen(self.new_file(target), "wb") as new:
+            try:
+                shutil.copyfileobj(old, new, 1024 * 1024)
+                new.flush()
+                os.fsync(new.fileno())
+                _sync_folder(self.path_of(target).parent)
+                return new.tell()
+            except OSError as error:
+                raise storage_refusal(error) from error
+
     def sync(self, folder: str) -> None:
         """Have the names in one of `FOLDERS` on disk. Raises `Refusal` (`storage_full`)."""
         try:

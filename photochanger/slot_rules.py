@@ -100,9 +100,10 @@ def document_of(slot: Slot) -> dict[str, Any]:
 def read_body(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """The document's fields that a body of `PUT` gives, with templates by role, and the mistakes of their shape.
 
-    A field that is not of its shape is None.
+    A field that is not of its shape is None. Raises `Refusal` for a body in which no field can be told from another.
     """
     wrong = json_rules.mistakes(BODY, body)
+    refuse({place: what for place, what in wrong.items() if place == json_rules.WHOLE})
     misshapen = {place.partition(".")[0] for place in wrong}
     given = {name: None if name in misshapen else body.get(name) for name in PROPERTIES if name in {*body, *misshapen}}
     listed = given.get("template_media")

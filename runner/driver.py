@@ -104,6 +104,8 @@ class Outcome(enum.StrEnum):
     TIMEOUT = "timeout"
     BAD_RESPONSE = "bad_response"
     INTERRUPTED = "interrupted"
+    NOT_KEPT = "not_kept"
+    """The picture came, and was paid for; but its job was over, or there was no room for it."""
 
 
 FAILURE_OF: Mapping[Outcome, Failure] = {
@@ -130,6 +132,7 @@ class ProviderFailed(PhotoChangerError):
     `repeatable`: whether the same call may be made again (the caller still asks the deadline and the slot).
     `retry_after_seconds`: the provider's own hint, where it gave one.
     `reason`: at most 300 characters for the attempt's row; the driver leaves keys, signed URLs and pictures out of it.
+    `public`: a sentence for the booth instead of its failure's own, where the cause is one of ours.
     """
 
     def __init__(
@@ -140,10 +143,12 @@ class ProviderFailed(PhotoChangerError):
         repeatable: bool = False,
         retry_after_seconds: float | None = None,
         receipt: Receipt | None = None,
+        public: str | None = None,
     ) -> None:
         self.outcome = outcome
         self.reason = reason[:300]
         self.repeatable = repeatable
         self.retry_after_seconds = retry_after_seconds
         self.receipt = receipt or Receipt()
+        self.public = public
         super().__init__(f"{outcome}: {self.reason}")

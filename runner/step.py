@@ -12,7 +12,7 @@ answered is written down even if the database is away for a while: until the job
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -54,6 +54,8 @@ class Step:
         self._deadline = self._loop.time() + job.seconds_left
         self._facts: dict[str, Any] = {}
         """What the step's one log line tells besides."""
+        self._unwritten: tuple[int, AttemptEnd] | None = None
+        """An attempt that has ended, and how, until its row says so: it may have been paid for."""
 
     async def run(self) -> None:
         """Take the job one step further. Raises nothing that belongs to the job."""
@@ -66,6 +68,7 @@ class Step:
             became = "too_late"
         finally:
             self._shop.media.discard_work(self._name)
+        await self._close_unwritten()
         if became in {"done", "failed", "too_late"}:
             self._shop.media.discard(job.photo_path)
         line.info(
@@ -131,8 +134,9 @@ class Step:
                 lambda conn: gate.begin(
                     conn,
                     job,
-                    provider=provider.name,
+                    provider=provider,
                     limits=self._shop.administration.limits(provider.name),
+                    spent_budgets=self._shop.spent_budgets,
                     model=model,
                     granted=granted,
                 )
@@ -146,7 +150,7 @@ class Step:
             if isinstance(answer, Accepted):
                 # Nothing comes before this: without the reference the picture would be bought twice. The attempt
                 # stays open until its picture is there.
-                return await self._park(answer.reference, answer.poll_after_seconds)
+                return await self._park(answer.reference, answer.poll_after_seconds, why="accepted")
             return await self._finish(number, answer, provider, model)
         except gate.NotOursError:
             return "lost"
@@ -167,7 +171,7 @@ class Step:
         """The provider's requests per minute are used up: other jobs may pass while this one waits its turn."""
         if not_yet.wait_seconds + model.least_seconds > self._deadline - self._loop.time():
             raise ProviderFailed(Outcome.RATE_LIMITED, "its turn would come too late")
-        return await self._park(None, not_yet.wait_seconds)
+        return await self._park(None, not_yet.wait_seconds, why="the provider's minute is full")
 
     async def _poll(self, provider: Provider, operation: Operation, model: Model, reference: str) -> str:
         """Ask the provider's own queue once. What cannot be asked now is asked later: it is bought already."""
@@ -176,13 +180,13 @@ class Step:
             exchange = self._exchange(provider, operation, model)
             answer = await self._answered(driver.poll(exchange, reference, self._shop.http))
             if isinstance(answer, Pending):
-                return await self._park(reference, answer.poll_after_seconds)
+                return await self._park(reference, answer.poll_after_seconds, why="pending")
             return await self._finish(self._job.attempt, answer, provider, model)
         except ProviderFailed as failed:
             unreadable = self._job.polls_failed + 1 if failed.outcome is Outcome.BAD_RESPONSE else 0
             if failed.repeatable and unreadable < MOST_UNREADABLE_POLLS:
                 wait = failed.retry_after_seconds or POLL_AGAIN_SECONDS
-                return await self._park(reference, wait, polls_failed=unreadable)
+                return await self._park(reference, wait, polls_failed=unreadable, why=_why(failed))
             return await self._failed(self._job.attempt, failed, provider, model)
 
     async def _answered(self, answering: Awaitable[T]) -> T:
@@ -194,15 +198,17 @@ class Step:
         except TimeoutError:
             raise ProviderFailed(Outcome.TIMEOUT, "no answer before the deadline") from None
 
-    async def _park(self, reference: str | None, after_seconds: float, *, polls_failed: int = 0) -> str:
+    async def _park(self, reference: str | None, after_seconds: float, *, why: str, polls_failed: int = 0) -> str:
         parked = await self._write(
             lambda conn: jobs.park(
-                conn, self._job, reference=reference, after_seconds=after_seconds, polls_failed=polls_failed
+                conn, self._job, reference=reference, after_seconds=after_seconds, polls_failed=polls_failed, why=why
             )
         )
         return "parked" if parked else "lost"
 
     async def _finish(self, number: int, image: Image, provider: Provider, model: Model) -> str:
+        reason = "the picture was not kept"
+        self._unwritten = number, AttemptEnd(outcome=Outcome.NOT_KEPT.value, reason=reason, **vars(image.receipt))
         with self._timed("check_seconds"):
             checked = await keeping.check(self._shop, self._job, image, name=self._name)
 
@@ -210,11 +216,23 @@ class Step:
             await breaker.note(conn, provider.name, model.name, answered=True)
             return await keeping.record(conn, self._shop.media, self._job, checked, number=number)
 
-        return "done" if await self._write(record) else "lost"
+        if not await self._write(record):
+            return "lost"
+        self._unwritten = None
+        return "done"
+
+    async def _close_unwritten(self) -> None:
+        """What an attempt has cost counts also when its job is over, or there was no room for the picture."""
+        if self._unwritten is not None:
+            number, ended = self._unwritten
+            with suppress(TimeoutError):  # the database is away, and the deadline is over
+                await self._write(lambda conn: attempts.end(conn, self._job.job_id, number, ended))
 
     async def _failed(self, number: int | None, failed: ProviderFailed, provider: Provider, model: Model) -> str:
         """Write the attempt down; then try again later, fall back, or give up. `number` is None: no call was made."""
         self._facts.update(outcome=failed.outcome.value, reason=failed.reason)
+        if number is not None:
+            self._unwritten = number, _end(failed)
 
         async def record(conn: AsyncConnection) -> str:
             if number is not None:
@@ -224,7 +242,9 @@ class Step:
                 return "too_late"  # the request that waits for it closes the job, at its deadline
             return await self._go_on(conn, number, failed, provider, model)
 
-        return await self._write(record)
+        became = await self._write(record)
+        self._unwritten = None
+        return became
 
     async def _go_on(
         self, conn: AsyncConnection, number: int | None, failed: ProviderFailed, provider: Provider, model: Model
@@ -243,15 +263,21 @@ class Step:
                 may_pay_twice=self._job.plan["settings"].get("repeat_interrupted", False),
             )
         if again is not None:
-            parked = await jobs.park(conn, self._job, reference=None, after_seconds=again)
+            parked = await jobs.park(conn, self._job, reference=None, after_seconds=again, why=_why(failed))
             return "parked" if parked else "lost"
         fallback = fallback_for(self._shop, self._job, seconds_left=seconds_left)
         if fallback is not None:
-            return "fell_back" if await jobs.park_for_fallback(conn, self._job, **vars(fallback)) else "lost"
+            parked = await jobs.park_for_fallback(conn, self._job, **vars(fallback), why=_why(failed))
+            return "fell_back" if parked else "lost"
         failure, hint = FAILURE_OF[failed.outcome], failed.retry_after_seconds
         retry_after = None if hint is None else max(1, math.ceil(hint))
         ended = await jobs.fail(
-            conn, self._job, failure=failure, details=failure.sentence, retry_after_seconds=retry_after
+            conn,
+            self._job,
+            failure=failure,
+            details=failed.public or failure.sentence,
+            retry_after_seconds=retry_after,
+            why=_why(failed),
         )
         return "failed" if ended else "lost"
 
@@ -277,6 +303,11 @@ class Step:
                 if self._loop.time() > self._deadline:
                     raise TimeoutError from None
                 await asyncio.sleep(DATABASE_RETRY_SECONDS)
+
+
+def _why(failed: ProviderFailed) -> str:
+    """For the processing log: what the driver has cleaned of keys."""
+    return f"{failed.outcome}: {failed.reason}"
 
 
 def _end(failed: ProviderFailed) -> AttemptEnd:

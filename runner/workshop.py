@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
@@ -16,6 +16,7 @@ from photochanger.providers import Providers
 from photochanger.settings import Settings
 from runner.administration import Administration
 from runner.models import Models
+from runner.spent_budgets import SpentBudgets
 
 IDLE_CONNECTION_SECONDS = 10.0
 
@@ -36,6 +37,7 @@ class Workshop:
     administration: Administration
     stopping: asyncio.Event
     """The runner is to end: what has not begun its call yet is given back."""
+    spent_budgets: SpentBudgets = field(default_factory=SpentBudgets)
 
 
 def open_session() -> ClientSession:

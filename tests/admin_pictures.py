@@ -9,7 +9,7 @@ from sqlalchemy import select
 from photochanger import templates
 from photochanger.db import Database
 from photochanger.images import CheckedResult
-from photochanger.media import Media
+from photochanger.media import MARKER, Media
 from photochanger.tables import processing_log
 from photochanger.templates import Template
 from tests.administrators import bearer
@@ -62,7 +62,9 @@ async def template_row(db: Database, media_id: str, *, mark: bytes = b"\x01", ti
 
 def tree(media: Media) -> set[str]:
     """Every file under MEDIA_ROOT."""
-    return {str(path.relative_to(media.root)) for path in media.root.rglob("*") if not path.is_dir()}
+    return {
+        str(path.relative_to(media.root)) for path in media.root.rglob("*") if not path.is_dir() and path.name != MARKER
+    }
 
 
 async def audit_lines(db: Database) -> list[Any]:

@@ -77,7 +77,6 @@ async def main() -> int:
                 "result-expired": (f"/public/results/{told.expired}", False),
                 "gallery": ("/public/slots/slot-001", False),
                 "gallery-empty": ("/public/slots/slot-009", False),
-                "gallery-resting": ("/public/slots/slot-012", False),
             }
             for name, (path, login) in after.items():
                 if not wanted or name in wanted:

@@ -24,6 +24,7 @@ from runner.workshop import Workshop, load_drivers, open_session
 
 PASSWORD = b"booth-password"
 SIGNING_KEY = "a key for tests, of 48 characters at the least -"
+SECRETS_KEY = "dGhpcnR5LXR3byBieXRlcyB0aGF0IHNlYWwgdGVzdHM="
 PASSWORD_HASH = hash_password(PASSWORD, cost=4)
 
 
@@ -47,6 +48,7 @@ def settings_for(folder: Path, database_url: str, **environment: str) -> Setting
             "HOST": "127.0.0.1",
             "JOB_POLL_SECONDS": "0.1",
             "SIGNING_KEY": SIGNING_KEY,
+            "SECRETS_KEY": SECRETS_KEY,
             **environment,
         }
     )

@@ -48,7 +48,6 @@ def paths(told: Told) -> dict[str, tuple[str, bool]]:
         "expired": (f"/public/results/{told.expired}", False),
         "gallery": ("/public/slots/slot-001", False),
         "empty gallery": ("/public/slots/slot-009", False),
-        "resting": ("/public/slots/slot-012", False),
         "nothing": ("/nothing", False),
     }
 

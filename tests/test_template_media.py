@@ -121,6 +121,18 @@ async def test_ten_registrations_of_one_picture_at_once_keep_one_file(api: Api, 
     assert tree(api.media) == {f"templates/{media_id}.jpg", f"templates/previews/{media_id}.webp"}
 
 
+async def test_a_row_that_cannot_be_written_leaves_no_file(api: Api, http: httpx.AsyncClient) -> None:
+    """Somebody else holds the same picture's row for longer than a statement waits."""
+    media_id = await registered(api, http, STYLE)
+    before = tree(api.media)
+    async with api.db.begin() as conn:
+        await templates.delete(conn, media_id)
+        answer = await upload(api, http, STYLE)
+        assert (answer.status_code, answer.json()["failure_reason"]) == (503, "database_unavailable")
+        assert tree(api.media) == before
+    assert (await upload(api, http, STYLE)).status_code == 201
+
+
 async def test_a_lost_file_comes_back_with_the_same_picture(api: Api, http: httpx.AsyncClient) -> None:
     media_id = await registered(api, http, STYLE)
     url, headers = f"{api.url}/api/template-media/{media_id}", await bearer(api)

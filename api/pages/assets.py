@@ -6,6 +6,7 @@ each other relatively (modules, fonts) need no rewriting. They are read once: a 
 
 import gzip
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,7 @@ TYPES = {
     "txt": "text/plain; charset=utf-8",
     "woff2": "font/woff2",
 }
+RELEASE = re.compile(r"[0-9a-f]{12}")
 FOR_GOOD = "public, max-age=31536000, immutable"
 
 
@@ -32,6 +34,7 @@ class Asset:
     """One file."""
 
     media_type: str
+    etag: str
     body: bytes
     gzipped: bytes | None
     """None for what is compressed by itself."""
@@ -58,9 +61,12 @@ def release() -> Release:
         suffix = path.rpartition(".")[2]
         if suffix in TYPES:
             body = file.read_bytes()
-            digest.update(path.encode() + hashlib.sha256(body).digest())
+            own = hashlib.sha256(body)
+            digest.update(path.encode() + own.digest())
             gzipped = None if suffix == "woff2" else gzip.compress(body, 9, mtime=0)
-            assets[path] = Asset(media_type=TYPES[suffix], body=body, gzipped=gzipped)
+            assets[path] = Asset(
+                media_type=TYPES[suffix], etag=f'W/"{own.hexdigest()[:16]}"', body=body, gzipped=gzipped
+            )
     return Release(name=digest.hexdigest()[:12], assets=assets)
 
 
@@ -73,17 +79,20 @@ def _files_of(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversab
 
 
 async def static_file(request: Request) -> Response:
-    """A file of ours. Under another release's name (a page from before an upgrade) it comes too, but is not kept."""
-    ours = release()
-    asset = ours.assets.get(request.path_params["path"])
+    """A file of ours; kept for good under its release's name alone (a page may be from before an upgrade)."""
+    ours, path = release(), request.path_params["path"]
+    named, _, inside = path.partition("/")
+    asset = ours.assets.get(inside if RELEASE.fullmatch(named) else path)
     if asset is None:
         raise Refusal(Failure.NOT_FOUND)
-    current = request.path_params["release"] == ours.name
     headers = {
-        "Cache-Control": FOR_GOOD if current else "no-cache",
+        "Cache-Control": FOR_GOOD if named == ours.name else "no-cache",
         "Content-Type": asset.media_type,
+        "ETag": asset.etag,
         "Vary": "Accept-Encoding",
     }
+    if request.headers.get("if-none-match") == asset.etag:
+        return Response(status_code=304, headers=headers)
     if asset.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(asset.gzipped, headers={**headers, "Content-Encoding": "gzip"})
     return Response(asset.body, headers=headers)

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,10 +16,9 @@ from api.pages.formats import zone_of
 from api.pages.language import marked
 from api.pages.rendering import is_part, page
 from api.state import Services, public_url, services
-from photochanger import app_settings, breaker
+from photochanger import app_settings, breaker, secret_store
 from photochanger.board import Board, SlotRow, board
 from photochanger.slot_condition import PROBLEMS, Condition, Lack, Surroundings, condition, lacks
-from photochanger.tables import secret
 
 LONGEST_FILTER = 100
 LITTLE_DISK_SHARE = 0.1
@@ -93,10 +91,14 @@ async def dashboard(request: Request) -> Response:
         seen = await board(conn, zone=zone)
         settings = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
         circuits = await breaker.open_circuits(conn)
-        stored = set((await conn.execute(select(secret.c.name))).scalars())
+        stored = await secret_store.stored(conn)
     around = Surroundings(
         providers=here.providers,
-        keyed=stored | set(here.settings.provider_keys),
+        keyed={
+            name
+            for name in here.providers.by_name
+            if secret_store.provider_key(name) in stored or here.settings.provider_key(name) is not None
+        },
         circuits=circuits,
         places=settings.photos_in_work_per_slot,
     )

@@ -52,11 +52,12 @@ EXPLANATIONS = {
         sentence=marked("Photos stay here for a few days only. The studio may still have a print."),
     ),
     Failure.SLOT_NOT_FOUND: NOTHING_HERE,
-    Failure.SLOT_DISABLED: Explanation(
-        icon="circle-pause",
-        kind="info",
-        title=marked("This booth is resting"),
-        sentence=marked("The studio has switched it off for now. Photos that are ready keep their own links."),
+    Failure.RATE_LIMITED: Explanation(
+        icon="hourglass",
+        kind="warn",
+        title=marked("Too fast"),
+        sentence=marked("Too many requests came from this network. Wait a minute and try again."),
+        retry=True,
     ),
     Failure.FORBIDDEN: Explanation(
         icon="lock",

@@ -1,0 +1,200 @@
+"""How things stand: every slot, and the whole. The dashboard asks for it every few seconds: nothing here scans jobs."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from photochanger import figures, tally
+from photochanger.figures import JobFigures
+from photochanger.job import OPEN, Status, status_is
+from photochanger.stats import BOOTHS, TEST_RUNS
+from photochanger.tables import hourly_figure, job, job_input, runner, slot, storage_figure
+from photochanger.tally import JobTally
+from photochanger.window import Past, Window
+
+MEDIA = ("ingest", "work", "results", "previews", "provider", "templates")
+"""The storage figures that are files of ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotOverview:
+    """One slot: the window's jobs, and how it stands now."""
+
+    slot_id: str
+    display_name: str
+    is_active: bool
+    jobs: JobTally
+    queued_now: int
+    """No runner has begun with them."""
+    in_work_now: int
+    last_success_at: datetime | None
+    """When its last photo was done; of one whose result is not kept any more, the hour in which it came."""
+    last_error_at: datetime | None
+    last_error_reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """What the cleanup daemon has measured. None: not yet."""
+
+    media_bytes: int | None
+    disk_total_bytes: int | None
+    disk_free_bytes: int | None
+    measured_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """Everything at a glance. Test runs are counted apart."""
+
+    window: Window
+    jobs: JobTally
+    jobs_total: int
+    runners_alive: int
+    storage: Storage
+    slots: list[SlotOverview]
+    test_runs: JobTally
+
+
+async def of_window(conn: AsyncConnection, known: Past, window: Window) -> Overview:
+    """The window's figures, by slot and as a whole."""
+    found = await figures.of_jobs(conn, window)
+    by_slot: dict[str, list[JobFigures]] = defaultdict(list)
+    for part in found:
+        if part.source == BOOTHS:
+            by_slot[part.slot_id].append(part)
+    totals = await _totals(conn, known)
+    return Overview(
+        window=window,
+        jobs=tally.jobs(part for parts in by_slot.values() for part in parts),
+        jobs_total=sum(total.jobs for total in totals.values()),
+        runners_alive=(await conn.execute(_RUNNERS_ALIVE)).scalar_one(),
+        storage=await storage(conn),
+        slots=await _slots(conn, totals, {slot_id: tally.jobs(parts) for slot_id, parts in by_slot.items()}),
+        test_runs=tally.jobs(part for part in found if part.source == TEST_RUNS),
+    )
+
+
+_RUNNERS_ALIVE = select(func.count()).where(runner.c.lease_until > func.now())
+
+
+async def storage(conn: AsyncConnection) -> Storage:
+    """The last measured figures."""
+    rows = {row.name: row for row in await conn.execute(select(storage_figure))}
+    ours = [rows[name] for name in MEDIA if name in rows]
+    disk = {name: rows[name].bytes if name in rows else None for name in ("disk_total", "disk_free")}
+    return Storage(
+        media_bytes=sum(row.bytes for row in ours) if ours else None,
+        disk_total_bytes=disk["disk_total"],
+        disk_free_bytes=disk["disk_free"],
+        measured_at=min((row.measured_at for row in ours), default=None),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Total:
+    """All jobs a slot ever had."""
+
+    jobs: int = 0
+    last_done_hour: datetime | None = None
+    """The last rolled hour with a photo that was done."""
+
+
+async def _totals(conn: AsyncConnection, known: Past) -> dict[str, _Total]:
+    """By slot: the rolled hours, and the rows of what came since. A year of 15 busy slots is 131,000 hours to add."""
+    rolled = select(
+        hourly_figure.c.slot_id,
+        func.sum(hourly_figure.c.jobs).label("jobs"),
+        func.max(hourly_figure.c.hour).filter(hourly_figure.c.done > 0).label("last_done_hour"),
+    )
+    rolled = rolled.where(hourly_figure.c.source == BOOTHS).group_by(hourly_figure.c.slot_id)
+    since = (
+        select(job.c.slot_id, func.count().label("jobs"))
+        .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
+        .where(job.c.source == BOOTHS, job.c.kind == "photo")
+        .group_by(job.c.slot_id)
+    )
+    if known.rolled_until is not None:
+        since = since.where(job_input.c.created_at >= known.rolled_until)
+    totals = {
+        row.slot_id: _Total(jobs=row.jobs, last_done_hour=row.last_done_hour) for row in await conn.execute(rolled)
+    }
+    for row in await conn.execute(since):
+        before = totals.get(row.slot_id, _Total())
+        totals[row.slot_id] = _Total(jobs=before.jobs + row.jobs, last_done_hour=before.last_done_hour)
+    return totals
+
+
+async def _slots(
+    conn: AsyncConnection, totals: Mapping[str, _Total], jobs: Mapping[str, JobTally]
+) -> list[SlotOverview]:
+    now = {row.slot_id: row for row in await conn.execute(_NOW)}
+    nothing = tally.jobs(())
+    return [
+        SlotOverview(
+            slot_id=row.slot_id,
+            display_name=row.display_name,
+            is_active=row.is_active,
+            jobs=jobs.get(row.slot_id, nothing),
+            queued_now=now[row.slot_id].queued if row.slot_id in now else 0,
+            in_work_now=now[row.slot_id].in_work if row.slot_id in now else 0,
+            last_success_at=_last_success(row, totals.get(row.slot_id, _Total())),
+            last_error_at=row.last_error_at,
+            last_error_reason=row.last_error_reason,
+        )
+        for row in await conn.execute(_LAST)
+    ]
+
+
+def _last() -> Any:
+    """Every slot with its last result that is kept and its last failure: two steps in an index each."""
+    of_slot = and_(job.c.slot_id == slot.c.slot_id, job.c.source == BOOTHS)
+    success = (
+        select(job.c.finished_at)
+        .where(of_slot, job.c.result_path.is_not(None))
+        .order_by(job.c.finished_at.desc())
+        .limit(1)
+        .lateral("success")
+    )
+    failure = (
+        select(job.c.finished_at, job.c.failure_reason)
+        .where(of_slot, status_is(Status.FAILED, Status.TIMEOUT))
+        .order_by(job.c.created_at.desc())
+        .limit(1)
+        .lateral("failure")
+    )
+    return (
+        select(
+            slot.c.slot_id,
+            slot.c.display_name,
+            slot.c.is_active,
+            success.c.finished_at.label("last_success_at"),
+            failure.c.finished_at.label("last_error_at"),
+            failure.c.failure_reason.label("last_error_reason"),
+        )
+        .select_from(slot.outerjoin(success, true()).outerjoin(failure, true()))
+        .order_by(slot.c.slot_id)
+    )
+
+
+_LAST = _last()
+_NOW = (
+    select(
+        job.c.slot_id,
+        func.count().filter(status_is(Status.QUEUED)).label("queued"),
+        func.count().filter(status_is(Status.RUNNING, Status.WAITING)).label("in_work"),
+    )
+    .where(status_is(*OPEN), job.c.source == BOOTHS)
+    .group_by(job.c.slot_id)
+)
+
+
+def _last_success(row: Any, total: _Total) -> datetime | None:
+    """When its last kept result was done, or the hour of a later one that is not kept any more."""
+    known = [moment for moment in (row.last_success_at, total.last_done_hour) if moment is not None]
+    return max(known, default=None)
