@@ -9,6 +9,7 @@ import uvicorn
 
 from api.app import build_app
 from api.protocol import BoothProtocol
+from photochanger import metrics_files
 from photochanger.providers import Providers
 from photochanger.settings import Settings
 from photochanger.startup import run_process
@@ -27,7 +28,8 @@ def main() -> int:
         # uvicorn stops in order and then raises the signal once more: that is to end nothing.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server = uvicorn.Server(config(settings, providers, database_url))
-        server.run(sockets=None if arguments.fd is None else [socket.socket(fileno=arguments.fd)])
+        with metrics_files.shared(settings.home, "api"):
+            server.run(sockets=None if arguments.fd is None else [socket.socket(fileno=arguments.fd)])
         return 0 if server.started else 1
 
     return run_process("api", serve)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -24,6 +25,7 @@ from api.jobs import job
 from api.login import login, logout
 from api.media_cache import cache, clean_slot, purge_cache
 from api.media_upload import register_media
+from api.metrics import metrics_text
 from api.pages.assets import static_file
 from api.pages.console import console_health, slot_code
 from api.pages.dashboard import dashboard
@@ -37,6 +39,7 @@ from api.refusals import HANDLERS, refuse_after_crash
 from api.replays import replay
 from api.request_log import RequestLog
 from api.result_deletion import delete_result
+from api.row_figures import RowFigures
 from api.sessions import end_session, me, session_list
 from api.settings import check_provider_key, save_settings, settings_now
 from api.slot_versions import copy_slot, restore_version, version_list
@@ -53,7 +56,7 @@ from api.test_run import test_run
 from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
-from photochanger import keys, media_root
+from photochanger import keys, media_root, metrics, migrate
 from photochanger.admins import Accounts
 from photochanger.db import Database
 from photochanger.images import Pictures
@@ -119,6 +122,7 @@ ROUTES = [
     Route("/api/docs", docs, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/healthz", healthz, methods=["GET"]),
+    Route("/metrics", metrics_text, methods=["GET"]),
 ]
 STATIC = Route("/static/{path:path}", static_file, methods=["GET"])
 """Styles and scripts of the pages: open to all, and no part of the contract."""
@@ -134,6 +138,8 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         passwords, admin_passwords = IngestPasswords(), AdminPasswords(accounts)
+        metrics.announce_answers()
+        health_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
         async with (
             Database(database_url) as db,
             Database(database_url, connections=1) as health_db,
@@ -146,6 +152,9 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 settings=settings,
                 db=db,
                 health_db=health_db,
+                health_thread=health_thread,
+                migrations=frozenset(path.stem for path in migrate.migration_files()),
+                row_figures=RowFigures(db),
                 media=media,
                 providers=providers,
                 waiting=waiting,
@@ -170,6 +179,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                     await ticking
                 passwords.close()
                 admin_passwords.close()
+                health_thread.shutdown(wait=False, cancel_futures=True)
 
     return Starlette(
         routes=[*ROUTES, STATIC],

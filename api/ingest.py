@@ -13,6 +13,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.counting import counted, for_slot, taken_in
 from api.endings import discard_photo, ending
 from api.pictures import result_response
 from api.request_log import note
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 MAX_KEY_CHARACTERS = 255
 
 
+@counted
 async def ingest(request: Request) -> Response:
     """The whole of one photo's way, as the booth sees it."""
     arrived = time.monotonic()
@@ -44,10 +46,12 @@ async def ingest(request: Request) -> Response:
 
     job_id = secrets.token_hex(16)
     note(request, slot=slot.slot_id)
+    for_slot(request, slot)
     photo_path = f"ingest/{job_id}"
     queued = False
     try:
         upload = await _read(request, here, slot, admin, photo_path, seconds)
+        received = time.monotonic()
         photo = await _checked_photo(here, slot, admin, upload, job_id=job_id, key=key, arrived=arrived)
         async with here.db.begin() as conn:
             admission = await intake.admit(conn, photo, in_work_limit=admin.photos_in_work_per_slot)
@@ -56,6 +60,7 @@ async def ingest(request: Request) -> Response:
         if not queued:
             here.media.discard(photo_path)
     note(request, job=admission.job_id, joined=admission.joined, received_seconds=round(time.monotonic() - arrived, 4))
+    taken_in(request, arrived=arrived, received=received)
 
     state = await ending(here.db, here.waiting, admission.job_id, deadline=arrived + seconds, joined=admission.joined)
     return _answer(request, here, state, admission)

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 BODY_IS_READ = "photochanger.body_is_read"
 """In a request's scope once its body has been read to the end: there is nothing more to wait for."""
-QUIET_PATHS = {"/livez", "/healthz"}
+QUIET_PATHS = {"/livez", "/healthz", "/metrics"}
 
 
 def note(request: Request, **facts: Any) -> None:

@@ -1,5 +1,6 @@
 """What the handlers of one API process share. The lifespan builds it; requests find it in `request.app.state`."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cryptography.fernet import MultiFernet
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from api.admin_passwords import AdminPasswords
 from api.endings import Unattended
 from api.passwords import IngestPasswords
+from api.row_figures import RowFigures
 from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
@@ -27,6 +29,11 @@ class Services:
     db: Database
     health_db: Database
     """One connection of its own: health is told even when all others are busy."""
+    health_thread: ThreadPoolExecutor
+    """One thread of its own: a disk that hangs takes no other with it."""
+    migrations: frozenset[str]
+    """Those of this release."""
+    row_figures: RowFigures
     media: Media
     providers: Providers
     waiting: Waiting

@@ -5,10 +5,11 @@ import asyncio
 import sys
 
 from cleanup.daemon import Daemon
+from cleanup.notifier import telling
 from cleanup.scope import Scope
 from cleanup.sweep import Outcome, sweep_all
 from cleanup.table import table
-from photochanger import media_root
+from photochanger import media_root, metrics_files
 from photochanger.command import Command
 from photochanger.db import Database
 from photochanger.media import Media
@@ -23,12 +24,17 @@ CONNECTIONS = 6
 
 def main() -> int:
     """The console script."""
-    return run_process("cleanup", lambda *arguments: asyncio.run(_daemon(*arguments)))
+    return run_process("cleanup", _serve)
+
+
+def _serve(settings: Settings, providers: Providers, database_url: str) -> int:
+    with metrics_files.shared(settings.home, "cleanup"):
+        return asyncio.run(_daemon(settings, providers, database_url))
 
 
 async def _daemon(settings: Settings, _providers: Providers, database_url: str) -> int:
     stopping = stop_on_signals()
-    async with Database(database_url, connections=CONNECTIONS) as db:
+    async with Database(database_url, connections=CONNECTIONS) as db, telling(settings, db):
         await Daemon(await _scope(db, settings, dry_run=False)).work(stopping)
     return 0
 

@@ -14,8 +14,9 @@ from cleanup.open_jobs import finished_photos, overdue_jobs
 from cleanup.purging import purge_waiting
 from cleanup.scope import Scope
 from cleanup.sweep import RETENTION, Sweep, run, sweep_all
-from photochanger import media_root
+from photochanger import media_root, metrics, sweep_runs
 from photochanger.db import UNAVAILABLE
+from photochanger.vitals import OVERDUE_SWEEP
 
 log = structlog.get_logger()
 
@@ -55,7 +56,11 @@ class Daemon:
 
     async def _tick(self) -> float:
         """An overdue job has its verdict within 5 s of its deadline, a purge is done within 5 s of its request."""
-        await run("overdue_jobs", overdue_jobs, self._scope, quiet=True)
+        outcome = await run(OVERDUE_SWEEP, overdue_jobs, self._scope, quiet=True)
+        if outcome.swept is not None:
+            async with self._scope.db.at_once() as conn:
+                await sweep_runs.finish(conn, OVERDUE_SWEEP, count=outcome.swept.count)
+        metrics.look_at_pool("cleanup", self._scope.db)
         if await self._look_at_root():
             for name, sweep in BESIDE_ROWS.items():
                 await run(name, sweep, self._scope, quiet=True)

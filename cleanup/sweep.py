@@ -18,7 +18,7 @@ from cleanup.results import expired_results, results_without_file
 from cleanup.retention import ended_sessions, old_jobs, old_log_lines, old_login_failures, old_purges
 from cleanup.scope import Scope, Swept
 from cleanup.storage import storage_figures
-from photochanger import hourly
+from photochanger import hourly, metrics, sweep_runs
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import Refusal
 
@@ -78,6 +78,9 @@ async def run(name: str, sweep: Sweep, scope: Scope, *, quiet: bool = False) -> 
     swept: Swept | None = None
     try:
         swept = await sweep(scope)
+        if not (quiet or scope.dry_run):
+            async with scope.db.at_once() as conn:
+                await sweep_runs.finish(conn, name, count=swept.count)
     except Refusal as refusal:
         log.error("sweep_failed", sweep=name, why=refusal.details)
     except UNAVAILABLE as error:
@@ -85,6 +88,8 @@ async def run(name: str, sweep: Sweep, scope: Scope, *, quiet: bool = False) -> 
     except Exception as error:
         log.error("sweep_failed", sweep=name, exc_info=error)
     seconds = round(time.monotonic() - started, 3)
+    if not (quiet or scope.dry_run):
+        metrics.SWEEPS.labels(name, "failed" if swept is None else "ok").inc()
     if swept is not None and not (quiet and swept == Swept()):
         facts: dict[str, object] = {"slot": scope.slot_id} if scope.slot_id else {}
         facts |= {"dry_run": True} if scope.dry_run else {}

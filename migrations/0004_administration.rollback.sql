@@ -1,3 +1,4 @@
+DROP TABLE sweep_run;
 DROP TABLE alert;
 DROP TABLE hourly_watermark;
 DROP TABLE hourly_attempts;

@@ -143,5 +143,13 @@ CREATE TABLE alert (
     since        timestamptz NOT NULL DEFAULT now(),
     told_at      timestamptz,
     times_seen   integer NOT NULL DEFAULT 1 CHECK (times_seen > 0),
-    sentence     text NOT NULL
+    sentence     text NOT NULL,
+    seen_at      timestamptz NOT NULL DEFAULT now()
 );
+
+-- When each sweep was last through: by this everyone sees that the cleanup daemon lives.
+CREATE TABLE sweep_run (
+    name        text PRIMARY KEY,
+    finished_at timestamptz NOT NULL DEFAULT now(),
+    count       integer NOT NULL CHECK (count >= 0)
+) WITH (fillfactor = 50);

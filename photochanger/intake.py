@@ -142,7 +142,7 @@ def _insert() -> Prepared:
             created_at=created_at,
             expires_at=expires_at,
             start_by=expires_at - seconds("least_seconds"),
-            run_after=created_at,
+            run_after=func.now(),
         )
         .cte("new_job")
     )

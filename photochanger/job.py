@@ -58,6 +58,8 @@ class Job:
     """Until its deadline, at the moment of the claim."""
     snapshot: Mapping[str, Any]
     photo_path: str
+    waited_seconds: float = 0.0
+    """How long it could have been claimed before."""
 
     @property
     def plan(self) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from photochanger import keys, media_root
+from photochanger import keys, media_root, metrics_files
 from photochanger.db import Database
 from photochanger.images import Pictures
 from photochanger.process import run, stop_on_signals
@@ -17,7 +17,12 @@ from runner.workshop import Workshop, load_drivers, open_session
 
 def main() -> int:
     """The console script."""
-    return run_process("runner", lambda *arguments: run(_run(*arguments)))
+    return run_process("runner", _serve)
+
+
+def _serve(settings: Settings, providers: Providers, database_url: str) -> int:
+    with metrics_files.shared(settings.home, "runner"):
+        return run(_run(settings, providers, database_url))
 
 
 async def _run(settings: Settings, providers: Providers, database_url: str) -> int:

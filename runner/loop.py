@@ -12,7 +12,7 @@ import socket
 
 import structlog
 
-from photochanger import jobs, leases
+from photochanger import jobs, leases, metrics
 from photochanger.db import UNAVAILABLE
 from photochanger.job import Job
 from photochanger.process import sleep_unless
@@ -73,7 +73,8 @@ class Runner:
         try:
             if self._claim_lost:
                 async with self._shop.db.begin() as conn:
-                    await leases.release_unheld(conn, self.name, held_job_ids=set(self._held.values()))
+                    unheld = await leases.release_unheld(conn, self.name, held_job_ids=set(self._held.values()))
+                metrics.TAKEN_BACK.labels("claim_lost").inc(unheld)
                 self._claim_lost = False
             claimed = await self._claimed(places)
         except UNAVAILABLE as error:
@@ -82,6 +83,7 @@ class Runner:
             await sleep_unless(self._shop.stopping, seconds=DATABASE_PAUSE_SECONDS)
             return False
         for job in claimed:
+            metrics.claimed(job.provider, waited_seconds=job.waited_seconds)
             step = asyncio.create_task(Step(self._shop, job).run())
             self._held[step] = job.job_id
             step.add_done_callback(self._held.pop)
@@ -107,6 +109,9 @@ class Runner:
             if loop.time() - looked > leases.LEASE_SECONDS / 2:
                 steady_since = loop.time()
             looked = loop.time()
+            metrics.PLACES.labels("busy").set(len(self._held))
+            metrics.PLACES.labels("all").set(self._places)
+            metrics.look_at_pool("runner", self._shop.db)
             try:
                 async with self._shop.db.begin() as conn:
                     if loop.time() - self._last_beat >= leases.BEAT_SECONDS:
@@ -115,6 +120,7 @@ class Runner:
                         self._last_beat = began
                     if loop.time() - steady_since > leases.LEASE_SECONDS:
                         taken = await leases.take_back(conn)
+                        metrics.TAKEN_BACK.labels("runner_lost").inc(taken)
                         if taken:
                             log.warning("jobs_taken_back", runner=self.name, jobs=taken)
             except UNAVAILABLE as error:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import attempts, breaker, jobs, usual_time
+from photochanger import attempts, breaker, jobs, metrics, usual_time
 from photochanger.attempts import AttemptEnd
 from photochanger.db import UNAVAILABLE
 from photochanger.errors import Failure, PictureError, Refusal
@@ -71,6 +71,7 @@ class Step:
         await self._close_unwritten()
         if became in {"done", "failed", "too_late"}:
             self._shop.media.discard(job.photo_path)
+        metrics.stepped(job.provider, became, in_queue=job.reference is not None)
         line.info(
             "job_stepped",
             became=became,
@@ -150,6 +151,7 @@ class Step:
             if isinstance(answer, Accepted):
                 # Nothing comes before this: without the reference the picture would be bought twice. The attempt
                 # stays open until its picture is there.
+                metrics.QUEUE_IDS.labels(provider.name, "accepted").inc()
                 return await self._park(answer.reference, answer.poll_after_seconds, why="accepted")
             return await self._finish(number, answer, provider, model)
         except gate.NotOursError:
@@ -160,6 +162,7 @@ class Step:
                 return await self._failed(number, failed, provider, model)
             ended, closed = _end(failed), number
             await self._write(lambda conn: attempts.end(conn, job.job_id, closed, ended))
+            metrics.attempted(provider.name, ended.outcome)
         return await self._submit(provider, operation, replacement, prepared, granted=True)
 
     def _replacement(self, provider: Provider, model: Model, failed: ProviderFailed) -> Model | None:
@@ -176,13 +179,18 @@ class Step:
     async def _poll(self, provider: Provider, operation: Operation, model: Model, reference: str) -> str:
         """Ask the provider's own queue once. What cannot be asked now is asked later: it is bought already."""
         driver = self._shop.drivers[provider.name]
+        answered = False
         try:
             exchange = self._exchange(provider, operation, model)
             answer = await self._answered(driver.poll(exchange, reference, self._shop.http))
+            answered = True
+            metrics.polled(provider.name, "pending" if isinstance(answer, Pending) else "picture")
             if isinstance(answer, Pending):
                 return await self._park(reference, answer.poll_after_seconds, why="pending")
             return await self._finish(self._job.attempt, answer, provider, model)
         except ProviderFailed as failed:
+            if not answered:
+                metrics.polled(provider.name, "failed")
             unreadable = self._job.polls_failed + 1 if failed.outcome is Outcome.BAD_RESPONSE else 0
             if failed.repeatable and unreadable < MOST_UNREADABLE_POLLS:
                 wait = failed.retry_after_seconds or POLL_AGAIN_SECONDS
@@ -191,8 +199,9 @@ class Step:
 
     async def _answered(self, answering: Awaitable[T]) -> T:
         """The driver's answer, while there is still time to keep what it brings."""
+        call = "submit" if self._job.reference is None else "poll"
         try:
-            with self._timed("provider_seconds"):
+            with self._timed("provider_seconds"), metrics.called(self._job.plan["provider"], call):
                 async with asyncio.timeout_at(self._deadline - KEEPING_SECONDS):
                     return await answering
         except TimeoutError:
@@ -204,6 +213,8 @@ class Step:
                 conn, self._job, reference=reference, after_seconds=after_seconds, polls_failed=polls_failed, why=why
             )
         )
+        if reference is not None and after_seconds > self._deadline - self._loop.time():
+            metrics.QUEUE_IDS.labels(self._job.plan["provider"], "expired").inc()
         return "parked" if parked else "lost"
 
     async def _finish(self, number: int, image: Image, provider: Provider, model: Model) -> str:
@@ -216,9 +227,12 @@ class Step:
             await breaker.note(conn, provider.name, model.name, answered=True)
             return await keeping.record(conn, self._shop.media, self._job, checked, number=number)
 
-        if not await self._write(record):
+        with self._timed("record_seconds"):
+            done = await self._write(record)
+        if not done:
             return "lost"
         self._unwritten = None
+        metrics.attempted(provider.name, Outcome.OK)
         return "done"
 
     async def _close_unwritten(self) -> None:
@@ -244,6 +258,8 @@ class Step:
 
         became = await self._write(record)
         self._unwritten = None
+        if number is not None:
+            metrics.attempted(provider.name, failed.outcome)
         return became
 
     async def _go_on(
@@ -291,7 +307,9 @@ class Step:
         try:
             yield
         finally:
-            self._facts[name] = round(self._loop.time() - began, 4)
+            seconds = self._loop.time() - began
+            self._facts[name] = round(seconds, 4)
+            metrics.stage(name.removesuffix("_seconds"), seconds)
 
     async def _write(self, record: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """One transaction; tried again while the database is away, until shortly after the deadline."""

@@ -11,10 +11,10 @@ from api.endings import Unattended
 from photochanger import job_state
 from photochanger.db import UNAVAILABLE
 from photochanger.jobs import Status
+from tests.outages import Outage
 from tests.raw_http import eventually
 from tests.results import claimed_job, finish_job, queued_job
 from tests.serving import Api
-from tests.test_waiting import Outage
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from photochanger.errors import Failure, Refusal
 @administrators
 async def console_health(request: Request) -> Response:
     """`GET /console/health`: the dot, and what is behind it."""
-    checks = await examine(services(request))
-    return page(request, "health.html", checks=checks, state=verdict(checks))
+    trouble = await examine(services(request))
+    return page(request, "health.html", trouble=trouble, state=verdict(trouble))
 
 
 @administrators
