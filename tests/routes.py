@@ -24,6 +24,8 @@ OPEN = {
     "/public/results/{job_id}/preview",
     "/public/provider-media/{media_id}",
     "/api/login",
+    "/login",
+    "/public/slots/{slot_id}",
     "/api/openapi.json",
     "/api/docs",
     "/livez",
