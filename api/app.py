@@ -10,14 +10,12 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from api.admin_passwords import AdminPasswords
 from api.contract import openapi
 from api.docs import docs
 from api.endings import Unattended
-from api.gallery import slot_gallery
 from api.health import healthz, livez
 from api.hosts import KnownHosts, own_names
 from api.ingest import ingest
@@ -28,9 +26,15 @@ from api.login import login, logout
 from api.media_cache import cache, clean_slot, purge_cache
 from api.media_upload import register_media
 from api.metrics import metrics_text
+from api.pages.assets import static_file
+from api.pages.console import console_health, slot_code
+from api.pages.dashboard import dashboard
+from api.pages.guests import gallery, result
+from api.pages.login import login_form, login_page, logout_form
+from api.pages.rendering import COMPRESSED
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
-from api.public import preview, result
+from api.public import preview
 from api.refusals import HANDLERS, refuse_after_crash
 from api.replays import replay
 from api.request_log import RequestLog
@@ -41,6 +45,8 @@ from api.settings import check_provider_key, save_settings, settings_now
 from api.slot_versions import copy_slot, restore_version, version_list
 from api.slots import provider_list, save_slot, slot, slot_list
 from api.state import Services
+from api.stats import global_stats, overview, slot_stats
+from api.stats_export import export
 from api.template_media import (
     delete_template,
     register_template,
@@ -70,7 +76,7 @@ ROUTES = [
     Route("/api/jobs/{job_id}", job, methods=["GET"]),
     Route("/public/results/{job_id}", result, methods=["GET"]),
     Route("/public/results/{job_id}/preview", preview, methods=["GET"]),
-    Route("/public/slots/{slot_id}", slot_gallery, methods=["GET"]),
+    Route("/public/slots/{slot_id}", gallery, methods=["GET"], middleware=COMPRESSED),
     Route("/public/provider-media/{media_id}", provider_media_file, methods=["GET"]),
     # administrators: login and sessions
     Route("/api/login", login, methods=["POST"]),
@@ -106,7 +112,17 @@ ROUTES = [
     Route("/api/jobs/{job_id}/replay", replay, methods=["POST"]),
     Route("/api/slots/{slot_id}/test-run", test_run, methods=["POST"]),
     # administrators: figures
+    Route("/api/stats/overview", overview, methods=["GET"]),
+    Route("/api/stats/global", global_stats, methods=["GET"]),
+    Route("/api/stats/export.csv", export, methods=["GET"]),
+    Route("/api/stats/{slot_id}", slot_stats, methods=["GET"]),
     # pages
+    Route("/login", login_page, methods=["GET"], middleware=COMPRESSED),
+    Route("/login", login_form, methods=["POST"]),
+    Route("/logout", logout_form, methods=["POST"]),
+    Route("/", dashboard, methods=["GET"], middleware=COMPRESSED),
+    Route("/console/health", console_health, methods=["GET"]),
+    Route("/console/slots/{slot_id}/code", slot_code, methods=["GET"]),
     # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
     Route("/api/docs", docs, methods=["GET"]),
@@ -114,7 +130,7 @@ ROUTES = [
     Route("/healthz", healthz, methods=["GET"]),
     Route("/metrics", metrics_text, methods=["GET"]),
 ]
-STATIC = Mount("/static", StaticFiles(packages=[("api", "static")]))
+STATIC = Route("/static/{path:path}", static_file, methods=["GET"])
 """Styles and scripts of the pages: open to all, and no part of the contract."""
 
 

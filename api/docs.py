@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from api.contract import document
+from api.pages.assets import release
 
 Item = dict[str, Any]
 BETWEEN_BACKTICKS = re.compile(r"`([^`]*)`")
@@ -37,7 +38,9 @@ def _page() -> str:
         {**tag, "operations": [one for one in operations if tag["name"] in one["tags"]]} for tag in contract["tags"]
     ]
     schemas = [_schema(name, schema) for name, schema in sorted(contract["components"]["schemas"].items())]
-    return environment.get_template("docs.html").render(info=contract["info"], groups=groups, schemas=schemas)
+    return environment.get_template("docs.html").render(
+        info=contract["info"], groups=groups, schemas=schemas, asset=release().url
+    )
 
 
 def _prose(text: str) -> Markup:

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import Any, Literal, TypeVar
 
 import structlog
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from photochanger.media import FOLDERS
 from photochanger.vitals import SEEN_SECONDS, Vitals
 
 T = TypeVar("T")
+Verdict = Literal["ok", "degraded", "failed"]
 log = structlog.get_logger()
 
 PROBE_SECONDS = 0.2
@@ -36,23 +37,31 @@ async def healthz(request: Request) -> JSONResponse:
 
     Answers within a quarter of a second, whatever is wrong.
     """
-    here = services(request)
-    found, writable, room, observer = await asyncio.gather(
-        _within(_rows(here)), _within(_folders(here)), _within(_room(here)), _within(may_observe(request))
-    )
-    trouble = {
+    trouble, observer = await asyncio.gather(examine(services(request)), _within(may_observe(request)))
+    status = verdict(trouble)
+    body: dict[str, Any] = {"status": status}
+    if observer:
+        body["checks"] = {name: "failed" if told else "ok" for name, told in trouble.items()}
+        body["trouble"] = [sentence for told in trouble.values() for sentence in told]
+    return JSONResponse(body, 503 if status == "failed" else 200, headers={"Cache-Control": "no-store"})
+
+
+async def examine(here: Services) -> dict[str, list[str]]:
+    """By check, sentences that say what is wrong; none where all is well."""
+    found, writable, room = await asyncio.gather(_within(_rows(here)), _within(_folders(here)), _within(_room(here)))
+    return {
         "database": [] if found else ["the database does not answer"],
         "folders": [] if writable else [f"{here.settings.media_root} cannot be written"],
         "disk": [] if room else ["there is too little room for photos"],
         **(_trouble_in_rows(here, found) if found else {name: [f"nothing is known of {name}"] for name in ROW_CHECKS}),
     }
-    failed = any(trouble[name] for name in VITAL)
-    status = "failed" if failed else "degraded" if any(trouble.values()) else "ok"
-    body: dict[str, Any] = {"status": status}
-    if observer:
-        body["checks"] = {name: "failed" if told else "ok" for name, told in trouble.items()}
-        body["trouble"] = [sentence for told in trouble.values() for sentence in told]
-    return JSONResponse(body, 503 if failed else 200, headers={"Cache-Control": "no-store"})
+
+
+def verdict(trouble: Mapping[str, list[str]]) -> Verdict:
+    """All of it in a word."""
+    if any(trouble[name] for name in VITAL):
+        return "failed"
+    return "degraded" if any(trouble.values()) else "ok"
 
 
 VITAL = ("database", "folders", "disk")

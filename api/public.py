@@ -50,7 +50,7 @@ async def result(request: Request) -> Response:
             stat_result=figures,
             filename=f"photo-{taken}-{state.job_id[:6]}.{EXTENSIONS[state.result_mime]}",
             content_disposition_type="inline" if inline else "attachment",
-            headers={"ETag": f'"{state.result_sha256.hex()}"', **CACHING, **NOINDEX},
+            headers={"ETag": f'"{state.result_sha256.hex()}"', **CACHING, **NOINDEX, "Vary": "Accept"},
         ),
     )
 

@@ -34,7 +34,7 @@ async def save_settings(request: Request) -> JSONResponse:
     """`PUT /api/settings`: what the body names, all of it or nothing. A password that is made here is told once."""
     here, by = services(request), session_of(request).account
     body = await json_object(request, not_numbers=True)
-    wrong = setting_rules.mistakes(body, here.providers.by_name)
+    wrong = setting_rules.mistakes(body, here.providers)
     slot_rules.refuse(wrong or _unsealable(here, body))
     password, made = body.get("ingest_password"), {}
     if isinstance(password, dict):

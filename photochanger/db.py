@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ import psycopg
 import psycopg_pool
 import structlog
 from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -44,6 +46,12 @@ SESSION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "5000",
 }
+
+
+async def moment_now(conn: AsyncConnection) -> datetime:
+    """The moment by the database's clock, the only one."""
+    now: datetime = (await conn.execute(select(func.now()))).scalar_one()
+    return now
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,8 +67,8 @@ class Step:
         except TimeoutError:  # the database was away beyond the deadline
             became = "too_late"
         finally:
+            await self._close_unwritten()
             self._shop.media.discard_work(self._name)
-        await self._close_unwritten()
         if became in {"done", "failed", "too_late"}:
             self._shop.media.discard(job.photo_path)
         metrics.stepped(job.provider, became, in_queue=job.reference is not None)

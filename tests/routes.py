@@ -25,6 +25,8 @@ OPEN = {
     "/public/slots/{slot_id}",  # a slot's gallery, for guests
     "/public/provider-media/{media_id}",
     "/api/login",
+    "/login",
+    "/public/slots/{slot_id}",
     "/api/openapi.json",
     "/api/docs",
     "/livez",
