@@ -1,4 +1,4 @@
-"""The gate before every call: the provider's budget, requests per minute and day, circuit, and the attempt's row.
+"""The gate before every call: the provider's requests per minute and day, its circuit breaker, and the attempt's row.
 
 All in one transaction with the row, so that what is counted is what is called.
 """
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import attempts, breaker, budgets, call_limits
+from photochanger import attempts, breaker, call_limits
 from photochanger.call_limits import UsedUp
 from photochanger.job import Job
 from photochanger.providers import Model, Provider
 from runner.driver import Outcome, ProviderFailed
-from runner.spent_budgets import SpentBudgets
 
 UNANSWERED = {Outcome.PROVIDER_UNAVAILABLE, Outcome.NETWORK, Outcome.AMBIGUOUS, Outcome.TIMEOUT}
 """What counts against a provider's circuit: it did not answer, or only that it cannot."""
@@ -29,13 +28,8 @@ class NotOursError(Exception):
     """The claim no longer holds, or has no attempt left: whatever was counted is taken back."""
 
 
-async def begin(
-    conn: AsyncConnection, job: Job, *, provider: Provider, model: Model, granted: bool, spent_budgets: SpentBudgets
-) -> int | NotYet:
-    """Open the next attempt; its number. Raises `ProviderFailed` when the budget, the day or the circuit says no."""
-    if await spent_budgets.forbid(conn, provider):
-        sentence = budgets.sentence(provider)
-        raise ProviderFailed(Outcome.QUOTA_EXHAUSTED, sentence, public=sentence)
+async def begin(conn: AsyncConnection, job: Job, *, provider: Provider, model: Model, granted: bool) -> int | NotYet:
+    """Open the next attempt; its number. Raises `ProviderFailed` when the day or the circuit says no."""
     wait = await call_limits.seconds_until_free(conn, provider.name, provider.limits)
     if wait is UsedUp.DAY:
         raise ProviderFailed(Outcome.QUOTA_EXHAUSTED, "the day's requests are used up")

@@ -130,15 +130,9 @@ class Step:
         job, driver = self._job, self._shop.drivers[provider.name]
         number: int | None = None
         try:
+            await self._shop.spent_budgets.check(self._shop.db, provider)
             begun = await self._write(
-                lambda conn: gate.begin(
-                    conn,
-                    job,
-                    provider=provider,
-                    model=model,
-                    granted=granted,
-                    spent_budgets=self._shop.spent_budgets,
-                )
+                lambda conn: gate.begin(conn, job, provider=provider, model=model, granted=granted)
             )
             if isinstance(begun, NotYet):
                 return await self._wait_for_the_minute(begun, model)
