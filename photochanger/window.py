@@ -74,8 +74,8 @@ class Past:
 async def past(conn: AsyncConnection, *, job_retention_days: int) -> Past:
     """As it is now."""
     row = (await conn.execute(select(func.now(), select(hourly_watermark.c.rolled_until).scalar_subquery()))).one()
-    # A day less: the cleanup may be at it.
-    return Past(now=row[0], rolled_until=row[1], rows_since=row[0] - timedelta(days=job_retention_days - 1))
+    # An hour less: the cleanup may be at it.
+    return Past(now=row[0], rolled_until=row[1], rows_since=row[0] - timedelta(days=job_retention_days) + HOUR)
 
 
 async def last_minutes(conn: AsyncConnection, known: Past, *, minutes: int, zone: ZoneInfo) -> Window:

@@ -117,13 +117,13 @@ class Step:
         job, driver = self._job, self._shop.drivers[provider.name]
         number: int | None = None
         try:
+            await self._shop.spent_budgets.check(self._shop.db, provider)
             begun = await self._write(
                 lambda conn: gate.begin(
                     conn,
                     job,
-                    provider=provider,
+                    provider=provider.name,
                     limits=self._shop.administration.limits(provider.name),
-                    spent_budgets=self._shop.spent_budgets,
                     model=model,
                     granted=granted,
                 )

@@ -26,7 +26,6 @@ OPEN = {
     "/public/provider-media/{media_id}",
     "/api/login",
     "/login",
-    "/public/slots/{slot_id}",
     "/api/openapi.json",
     "/api/docs",
     "/livez",
