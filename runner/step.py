@@ -202,7 +202,7 @@ class Step:
                 conn, self._job, reference=reference, after_seconds=after_seconds, polls_failed=polls_failed, why=why
             )
         )
-        if reference is not None and after_seconds > self._deadline - self._loop.time():
+        if parked and reference is not None and after_seconds > self._deadline - self._loop.time():
             metrics.QUEUE_IDS.labels(self._job.plan["provider"], "expired").inc()
         return "parked" if parked else "lost"
 
