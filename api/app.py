@@ -27,11 +27,12 @@ from api.media_cache import cache, clean_slot, purge_cache
 from api.media_upload import register_media
 from api.metrics import metrics_text
 from api.pages.assets import static_file
-from api.pages.console import console_health, slot_code
+from api.pages.console import console_health, slot_code, test_outcome
 from api.pages.dashboard import dashboard
 from api.pages.guests import gallery, result
 from api.pages.login import login_form, login_page, logout_form
 from api.pages.rendering import COMPRESSED
+from api.pages.slot import restore_slot, save_slot_form, slot_form, slot_page, slot_payload
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
 from api.public import preview
@@ -121,6 +122,12 @@ ROUTES = [
     Route("/login", login_form, methods=["POST"]),
     Route("/logout", logout_form, methods=["POST"]),
     Route("/", dashboard, methods=["GET"], middleware=COMPRESSED),
+    Route("/slots/{slot_id}", slot_page, methods=["GET"], middleware=COMPRESSED),
+    Route("/slots/{slot_id}", save_slot_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/slots/{slot_id}/form", slot_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/slots/{slot_id}/payload", slot_payload, methods=["POST"]),
+    Route("/slots/{slot_id}/restore", restore_slot, methods=["POST"], middleware=COMPRESSED),
+    Route("/console/tests/{job_id}", test_outcome, methods=["GET"]),
     Route("/console/health", console_health, methods=["GET"]),
     Route("/console/slots/{slot_id}/code", slot_code, methods=["GET"]),
     # operation

@@ -76,6 +76,8 @@ async def main() -> int:
                 "result-failed": (f"/public/results/{told.failed}", False),
                 "result-expired": (f"/public/results/{told.expired}", False),
                 "gallery": ("/public/slots/slot-001", False),
+                "slot": ("/slots/slot-001", True),
+                "slot-style": ("/slots/slot-013", True),
                 "gallery-empty": ("/public/slots/slot-009", False),
             }
             for name, (path, login) in after.items():
