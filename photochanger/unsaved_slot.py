@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import slot_rules, slots
+from photochanger import slot_rules, templates
 from photochanger.providers import Providers
 from photochanger.slots import Slot
 
@@ -18,7 +18,7 @@ async def with_form(conn: AsyncConnection, providers: Providers, slot: Slot, for
     """
     given, wrong = slot_rules.read_body({**_body(slot), **form})
     document = {**slot_rules.document_of(slot), **given}
-    found = slot_rules.problems(document, providers) | await slots.unknown_templates(conn, document["template_media"])
+    found = slot_rules.problems(document, providers) | await templates.unknown(conn, document["template_media"])
     slot_rules.refuse({**found, **wrong})
     return replace(slot, **document)
 
