@@ -12,7 +12,7 @@ from api.access import administrators, session_of
 from api.bodies import json_object, moment
 from api.slots import NO_STORE, answer, slot_id_of, templates_of
 from api.state import services
-from photochanger import json_rules, slot_edits, slot_history, slot_rules
+from photochanger import json_rules, slot_edits, slot_history, slot_rules, templates
 from photochanger.errors import Failure, Refusal
 from photochanger.slot_history import SlotVersion
 
