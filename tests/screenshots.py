@@ -51,6 +51,10 @@ async def shoot(browser: Browser, api: Api, name: str, path: str, *, language: s
                 await logged_in(context, api)
             page = await context.new_page()
             await page.goto(f"{api.url}{path}", wait_until="networkidle")
+            whole = await page.evaluate("document.documentElement.scrollHeight")
+            await page.set_viewport_size(
+                {"width": width, "height": max(height, whole)}
+            )  # what is sticky lies at the end
             await page.screenshot(path=FOLDER / f"{name}-{theme}-{width_name}.png", full_page=True)
             await context.close()
 

@@ -41,6 +41,9 @@ def paths(told: Told) -> dict[str, tuple[str, bool]]:
     return {
         "dashboard": ("/", True),
         "dashboard, problems": ("/?problems=1", True),
+        "slot": ("/slots/slot-001", True),
+        "slot with a picture": ("/slots/slot-013", True),
+        "slot named as a script": ("/slots/slot-010", True),
         "login": ("/login", False),
         "ready": (f"/public/results/{told.done}", False),
         "pending": (f"/public/results/{told.open}", False),
@@ -153,7 +156,7 @@ async def test_the_board_follows_what_happens_and_focus_and_filter_stay(api: Api
         await expect(page.locator(".slot-row")).to_have_count(9)
         await expect(copy).to_be_focused()
         await finish_job(api, await claimed_job(api), picture_of("#9fd3e6")[0])
-        await expect(page.locator("#row-slot-001")).to_contain_text("назад", timeout=15_000)
+        await expect(page.locator("#row-slot-001")).to_contain_text("только что", timeout=15_000)
         assert seen.said == []
 
 

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -35,8 +35,8 @@ class Asset:
 
     media_type: str
     etag: str
-    body: bytes
-    gzipped: bytes | None
+    body: bytes = field(repr=False)
+    gzipped: bytes | None = field(repr=False)
     """None for what is compressed by itself."""
 
 
@@ -45,7 +45,7 @@ class Release:
     """All files, by their path under `static/`."""
 
     name: str
-    assets: Mapping[str, Asset]
+    assets: Mapping[str, Asset] = field(repr=False)
 
     def url(self, path: str) -> str:
         """Where a page finds the file. Raises `KeyError` for one that is not there."""

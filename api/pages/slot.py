@@ -155,6 +155,7 @@ async def _page(
         headers={"HX-Trigger": json.dumps({"toast": {"text": shown}})} if shown else None,
         slot=found,
         document=document,
+        edited_version=document.get("version", found.version),
         plan=plan,
         model=plan.provider.model(document["settings"]).name if _names_model(plan.provider, document) else None,
         fallback=plan_form(here.providers, fallback, prefix="fallback."),
