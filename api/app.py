@@ -32,6 +32,15 @@ from api.pages.dashboard import dashboard
 from api.pages.guests import gallery, result
 from api.pages.login import login_form, login_page, logout_form
 from api.pages.rendering import COMPRESSED
+from api.pages.settings import (
+    check_key_form,
+    end_session_form,
+    key_form,
+    password_form,
+    purge_form,
+    save_settings_form,
+    settings_page,
+)
 from api.pages.slot import restore_slot, save_slot_form, slot_form, slot_page, slot_payload
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
@@ -46,6 +55,8 @@ from api.settings import check_provider_key, save_settings, settings_now
 from api.slot_versions import copy_slot, restore_version, version_list
 from api.slots import provider_list, save_slot, slot, slot_list
 from api.state import Services
+from api.stats import global_stats, overview, slot_stats
+from api.stats_export import export
 from api.template_media import (
     delete_template,
     register_template,
@@ -111,6 +122,10 @@ ROUTES = [
     Route("/api/jobs/{job_id}/replay", replay, methods=["POST"]),
     Route("/api/slots/{slot_id}/test-run", test_run, methods=["POST"]),
     # administrators: figures
+    Route("/api/stats/overview", overview, methods=["GET"]),
+    Route("/api/stats/global", global_stats, methods=["GET"]),
+    Route("/api/stats/export.csv", export, methods=["GET"]),
+    Route("/api/stats/{slot_id}", slot_stats, methods=["GET"]),
     # pages
     Route("/login", login_page, methods=["GET"], middleware=COMPRESSED),
     Route("/login", login_form, methods=["POST"]),
@@ -122,6 +137,13 @@ ROUTES = [
     Route("/slots/{slot_id}/payload", slot_payload, methods=["POST"]),
     Route("/slots/{slot_id}/restore", restore_slot, methods=["POST"], middleware=COMPRESSED),
     Route("/console/tests/{job_id}", test_outcome, methods=["GET"]),
+    Route("/settings", settings_page, methods=["GET"], middleware=COMPRESSED),
+    Route("/settings", save_settings_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/password", password_form, methods=["POST"]),
+    Route("/settings/keys/{provider}", key_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/keys/{provider}/check", check_key_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/purge", purge_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/sessions/{session_id}/end", end_session_form, methods=["POST"], middleware=COMPRESSED),
     Route("/console/health", console_health, methods=["GET"]),
     Route("/console/slots/{slot_id}/code", slot_code, methods=["GET"]),
     # operation

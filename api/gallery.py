@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.bodies import moment
-from api.public import NOINDEX, spend_public
+from api.public import spend_public
 from api.request_log import note
 from api.state import public_url, services
 from photochanger import app_settings
@@ -28,7 +28,7 @@ async def slot_gallery(request: Request) -> Response:
             for result in found.results
         ],
     }
-    return JSONResponse(body, headers={"Cache-Control": "no-store", **NOINDEX})
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 async def current_gallery(request: Request) -> Gallery:

@@ -15,8 +15,9 @@ from api.state import public_url, services
 from photochanger import job_detail, job_log
 from photochanger.errors import Failure, Refusal
 from photochanger.job import FINAL
-from photochanger.job_detail import DetailedAttempt, JobDetail, Moment
+from photochanger.job_detail import DetailedAttempt, JobDetail
 from photochanger.job_log import Place
+from photochanger.timeline import Moment
 
 
 def asked_job_id(request: Request) -> str:

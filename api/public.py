@@ -19,7 +19,6 @@ from photochanger.job_state import JobState
 from photochanger.jobs import Status
 
 JOB_ID = re.compile(r"[0-9a-f]{32}")
-NOINDEX = {"X-Robots-Tag": "noindex"}
 CACHING = {"Cache-Control": "private, max-age=0, must-revalidate"}
 
 
@@ -50,7 +49,7 @@ async def result(request: Request) -> Response:
             stat_result=figures,
             filename=f"photo-{taken}-{state.job_id[:6]}.{EXTENSIONS[state.result_mime]}",
             content_disposition_type="inline" if inline else "attachment",
-            headers={"ETag": f'"{state.result_sha256.hex()}"', **CACHING, **NOINDEX, "Vary": "Accept"},
+            headers={"ETag": f'"{state.result_sha256.hex()}"', **CACHING, "Vary": "Accept"},
         ),
     )
 
@@ -66,7 +65,7 @@ async def preview(request: Request) -> Response:
             path,
             media_type="image/webp",
             stat_result=figures,
-            headers={"ETag": f'"{state.result_sha256.hex()}-preview"', **CACHING, **NOINDEX},
+            headers={"ETag": f'"{state.result_sha256.hex()}-preview"', **CACHING},
         ),
     )
 

@@ -17,7 +17,6 @@ from photochanger import app_settings, replays, slots
 from photochanger.errors import Failure, Refusal
 from photochanger.job import Source
 from photochanger.photo import new_photo
-from photochanger.unsaved_slot import plan_mistakes
 
 SETTINGS = ("now", "snapshot")
 
@@ -39,7 +38,7 @@ async def replay(request: Request) -> JSONResponse:
         admin = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
     assert slot is not None
     snapshot = slot.snapshot() if wanted == "now" else dict(old.snapshot)
-    if mistakes := dict(plan_mistakes(here.providers, snapshot)):
+    if mistakes := here.providers.mistakes(snapshot["provider"], snapshot["operation"], snapshot["settings"]):
         raise Refusal(Failure.VALIDATION_FAILED, "These settings cannot be used any more.", facts={"fields": mistakes})
 
     job_id = secrets.token_hex(16)

@@ -41,7 +41,7 @@ async def save_settings(request: Request) -> JSONResponse:
 
 async def change(here: Services, body: Mapping[str, Any], *, by: str) -> dict[str, str]:
     """Make the changes that the body names, all or none; `ingest_password`, if one was made. Raises `Refusal`."""
-    wrong = setting_rules.mistakes(body, here.providers.by_name)
+    wrong = setting_rules.mistakes(body, here.providers)
     slot_rules.refuse(wrong or _unsealable(here, body))
     password, made = body.get("ingest_password"), {}
     if isinstance(password, dict):

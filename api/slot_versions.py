@@ -12,7 +12,7 @@ from api.access import administrators, session_of
 from api.bodies import json_object, moment
 from api.slots import NO_STORE, answer, slot_id_of, templates_of
 from api.state import services
-from photochanger import json_rules, slot_edits, slot_history, slot_rules, slots
+from photochanger import json_rules, slot_edits, slot_history, slot_rules, templates
 from photochanger.errors import Failure, Refusal
 from photochanger.slot_history import SlotVersion
 
@@ -26,7 +26,7 @@ async def version_list(request: Request) -> JSONResponse:
     async with services(request).db.begin() as conn:
         kept = await slot_history.versions(conn, slot_id)
         ids = {one for version in kept for one in version.document["template_media"].values()}
-        titles = await slots.template_titles(conn, ids)
+        titles = await templates.titles(conn, ids)
     shown = [_version(one, before, titles) for one, before in pairwise([*kept, None]) if one is not None]
     return JSONResponse({"versions": shown}, headers=NO_STORE)
 

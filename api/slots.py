@@ -11,7 +11,7 @@ from api.access import administrators, session_of
 from api.bodies import json_object, moment
 from api.request_log import note
 from api.state import Services, public_url, services
-from photochanger import provider_orders, recent_results, slot_edits, slot_rules, slots
+from photochanger import provider_orders, recent_results, slot_edits, slot_rules, slots, templates
 from photochanger.errors import Failure, Refusal
 from photochanger.providers import Operation, Provider
 from photochanger.recent_results import RecentResult
@@ -26,7 +26,7 @@ async def slot_list(request: Request) -> JSONResponse:
     """`GET /api/slots`: all 15, in their order."""
     async with services(request).db.begin() as conn:
         found = await slots.all_slots(conn)
-        titles = await slots.template_titles(conn, {one for slot in found for one in slot.template_media.values()})
+        titles = await templates.titles(conn, {one for slot in found for one in slot.template_media.values()})
     return JSONResponse({"slots": [body_of(request, one, titles) for one in found]}, headers=NO_STORE)
 
 
@@ -80,7 +80,7 @@ def slot_id_of(request: Request) -> str:
 
 async def answer(request: Request, conn: AsyncConnection, found: Slot) -> JSONResponse:
     """The slot with its results."""
-    titles = await slots.template_titles(conn, found.template_media.values())
+    titles = await templates.titles(conn, found.template_media.values())
     results = await recent_results.of_slot(conn, found.slot_id)
     shown = [_result(request, one) for one in results]
     return JSONResponse({**body_of(request, found, titles), "recent_results": shown}, headers=NO_STORE)

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "pictures": "a picture child's tasks",
     "sweep": "the cleanup: many expired results, nothing to do beside many rows, and booths meanwhile",
     "log": "pages of the job log and a slot's gallery beside a million finished jobs",
+    "stats": "the statistics beside a million jobs of 30 days",
     "queue": "the queue beside procrastinate, and beside a million finished jobs",
 }
 

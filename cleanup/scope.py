@@ -1,5 +1,7 @@
 """What a sweep works on, and what it tells."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ from photochanger.media import Media
 from photochanger.tables import HexId
 
 BATCH = 500
+MOST_REST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +44,17 @@ class Swept:
 
 
 async def batches(db: Database, query: Select[Any]) -> AsyncIterator[list[str]]:
-    """The ids that a query finds, some hundred at a time. It is asked once: what cannot be swept is not met twice."""
+    """The ids that a query finds, some hundred at a time. It is asked once: what cannot be swept is not met twice.
+
+    After each batch the sweep rests for as long as that took: disk and database belong to the photos in work.
+    """
     async with db.at_once() as conn:
         ids: list[str] = list((await conn.execute(query)).scalars())
     for start in range(0, len(ids), BATCH):
+        began = time.monotonic()
         yield ids[start : start + BATCH]
+        if start + BATCH < len(ids):
+            await asyncio.sleep(min(MOST_REST_SECONDS, time.monotonic() - began))
 
 
 async def ids_at_once(db: Database, column: ColumnElement[str], *where: ColumnElement[bool]) -> list[str]:

@@ -97,7 +97,7 @@ async def load(conn: Connection, *, result_ttl_hours: int) -> AppSettings:
 
 async def store(conn: AsyncConnection, name: str, value: Any, *, by: str) -> None:
     """Set one, by its name in the table. Raises `KeyError` for a name nobody reads."""
-    if name not in ATTRIBUTES and name != PREVIOUS_PASSWORD and not PROVIDER_LIMIT.fullmatch(name):
+    if not _is_setting(name):
         raise KeyError(name)
     statement = insert(app_settings).values(name=name, value=value, updated_by=by, updated_at=func.now())
     overwrite = {"value": statement.excluded.value, "updated_by": by, "updated_at": func.now()}
@@ -110,6 +110,10 @@ async def remove(conn: AsyncConnection, name: str) -> None:
 
 
 async def last_changes(conn: AsyncConnection) -> list[tuple[datetime, str]]:
-    """When each of them was changed last, and by whom."""
-    rows = await conn.execute(select(app_settings.c.updated_at, app_settings.c.updated_by))
-    return [(row.updated_at, row.updated_by) for row in rows]
+    """When each that an administrator sees was changed last, and by whom; the table has other rows too."""
+    rows = await conn.execute(select(app_settings.c.name, app_settings.c.updated_at, app_settings.c.updated_by))
+    return [(row.updated_at, row.updated_by) for row in rows if _is_setting(row.name)]
+
+
+def _is_setting(name: str) -> bool:
+    return name in ATTRIBUTES or name == PREVIOUS_PASSWORD or PROVIDER_LIMIT.fullmatch(name) is not None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import breaker, media_root, migrate, provider_orders, slot_rules, slots
+from photochanger import admins, breaker, media_root, migrate, provider_orders, slot_rules, slots
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import ConfigurationError, Refusal
 from photochanger.media import Media
@@ -39,7 +39,7 @@ def examine(settings: Settings, providers: Providers, *, database_url: str) -> l
     readable = database_url if schema.in_order else None
     orders = asyncio.run(provider_orders.load_once(settings, providers, database_url=readable))
     folders = asyncio.run(_folders(settings, database_url))
-    findings = [schema, folders, _link(settings, providers, orders), _keys(orders)]
+    findings = [schema, folders, _accounts(settings), _link(settings, providers, orders), _keys(orders)]
     if readable is not None:
         findings += asyncio.run(_rows(providers, orders, readable))
     return findings
@@ -71,6 +71,15 @@ def _keys(orders: ProviderOrders) -> Finding:
     """Whether keys in the database can be read; no key itself."""
     told = "; ".join(orders.unreadable) or f"of {', '.join(sorted(orders.keys)) or 'no provider'}"
     return Finding("keys", in_order=not orders.unreadable, told=told)
+
+
+def _accounts(settings: Settings) -> Finding:
+    try:
+        names = sorted(admins.read(admins.file_of(settings)))
+    except ConfigurationError as error:
+        return Finding("accounts", in_order=False, told=str(error))
+    told = ", ".join(names) or "nobody can log in: photochanger set-password NAME makes an account"
+    return Finding("accounts", in_order=bool(names), told=told)
 
 
 def _link(settings: Settings, providers: Providers, orders: ProviderOrders) -> Finding:

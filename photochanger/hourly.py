@@ -35,7 +35,8 @@ async def roll_up(db: Database) -> int:
             if hour is not None:
                 await conn.execute(_figures(hour))
                 await conn.execute(_attempts(hour))
-            await conn.execute(update(hourly_watermark).values(rolled_until=until))
+            forward = update(hourly_watermark).where(hourly_watermark.c.rolled_until < until)
+            await conn.execute(forward.values(rolled_until=until))
         if hour is None:
             return rolled
         rolled += 1
@@ -47,9 +48,13 @@ async def _next_hour(conn: AsyncConnection) -> tuple[datetime | None, datetime]:
     The watermark's row stays locked until the transaction ends: a second process waits, and finds the hour rolled.
     """
     closed_until = await _closed_until(conn)
-    first = insert(hourly_watermark).values(single=True, rolled_until=func.coalesce(_first_after(None), closed_until))
+    rolled_until = select(hourly_watermark.c.rolled_until)
+    reached: datetime | None = (await conn.execute(rolled_until)).scalar_one_or_none()
+    if reached is not None and reached >= closed_until:
+        return None, reached
+    first = insert(hourly_watermark).values(single=True, rolled_until=func.least(_first_after(None), closed_until))
     await conn.execute(first.on_conflict_do_nothing())
-    watermark: datetime = (await conn.execute(select(hourly_watermark.c.rolled_until).with_for_update())).scalar_one()
+    watermark: datetime = (await conn.execute(rolled_until.with_for_update())).scalar_one()
     hour: datetime | None = (await conn.execute(select(_first_after(watermark)))).scalar_one()
     if hour is None or hour >= closed_until:
         return None, max(watermark, closed_until)

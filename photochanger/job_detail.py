@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from photochanger import timeline
 from photochanger.job import Source, Status
-from photochanger.tables import job, job_attempt, job_input, processing_log, slot
+from photochanger.tables import job, job_attempt, job_input, slot
+from photochanger.timeline import Moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +35,6 @@ class DetailedAttempt:
     def seconds(self) -> float | None:
         """From its beginning to its end."""
         return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """One thing that happened: `received`, a line of the processing log, or an `attempt`."""
-
-    at: datetime
-    event: str
-    runner: str | None = None
-    actor: str | None = None
-    details: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +104,6 @@ _COLUMNS = [
     and_(_THERE, job.c.preview_path.is_not(None)).label("preview_there"),
 ]
 _ATTEMPT = [job_attempt.c[name] for name in DetailedAttempt.__dataclass_fields__]
-_LINE = [processing_log.c[name] for name in Moment.__dataclass_fields__]
 
 
 async def of_job(conn: AsyncConnection, job_id: str) -> JobDetail | None:
@@ -124,22 +114,8 @@ async def of_job(conn: AsyncConnection, job_id: str) -> JobDetail | None:
         return None
     tried = select(*_ATTEMPT).where(job_attempt.c.job_id == job_id).order_by(job_attempt.c.number)
     attempts = [DetailedAttempt(**found._mapping) for found in await conn.execute(tried)]  # noqa: SLF001
-    logged = select(*_LINE).where(processing_log.c.job_id == job_id).order_by(processing_log.c.at)
-    lines = [Moment(**found._mapping) for found in await conn.execute(logged)]  # noqa: SLF001
-    timeline = [Moment(at=row.created_at, event="received"), *lines, *map(_moment, attempts)]
     return JobDetail(
         **{**row._mapping, "status": Status(row.status), "source": Source(row.source)},  # noqa: SLF001
         attempts=attempts,
-        timeline=sorted(timeline, key=lambda moment: moment.at),
+        timeline=await timeline.timeline(conn, job_id),
     )
-
-
-def _moment(attempt: DetailedAttempt) -> Moment:
-    facts = {
-        "number": attempt.number,
-        "provider": attempt.provider,
-        "model": attempt.model,
-        "seconds": None if attempt.seconds is None else round(attempt.seconds, 3),
-        "outcome": attempt.outcome,
-    }
-    return Moment(at=attempt.started_at, event="attempt", details=facts)

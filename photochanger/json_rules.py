@@ -96,11 +96,12 @@ def _kind(schema: Mapping[str, Any]) -> str:
     types = schema.get("type", [])
     nouns = [NOUNS[name] for name in ([types] if isinstance(types, str) else types)]
     if not {"integer", "number"}.isdisjoint([types] if isinstance(types, str) else types):
-        least, most = schema.get("minimum"), schema.get("maximum")
+        least, above, most = schema.get("minimum"), schema.get("exclusiveMinimum"), schema.get("maximum")
         if least is not None:
             nouns[0] += f" from {least}" + (f" to {most}" if most is not None else "")
-        elif most is not None:
-            nouns[0] += f" up to {most}"
+        else:
+            nouns[0] += f" above {above}" if above is not None else ""
+            nouns[0] += f" up to {most}" if most is not None else ""
     if "enum" in schema:
         return _choice(schema)
     return f"It must be {' or '.join(nouns) or 'a number in its range'}."
@@ -121,6 +122,7 @@ def _form(schema: Mapping[str, Any]) -> str:
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "type": _kind,
     "minimum": _kind,
+    "exclusiveMinimum": _kind,
     "maximum": _kind,
     "enum": _choice,
     "pattern": _form,

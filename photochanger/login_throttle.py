@@ -2,7 +2,7 @@
 
 An attempt is counted before its password is looked at, and taken off the count when the password was right: however
 many come at once, no more than the allowed number are ever checked. The count lies in the database: it holds for all
-processes and over restarts.
+processes and over restarts. Rows that matter no more are the cleanup daemon's.
 """
 
 import ipaddress
@@ -18,7 +18,6 @@ MOST_PER_ACCOUNT = 10
 MOST_PER_ADDRESS = 30
 WINDOW_SECONDS = 15 * 60
 LOCK = 41_010
-KEPT: ColumnElement[timedelta] = literal_column("interval '1 day'")
 WINDOW: ColumnElement[timedelta] = literal_column(f"interval '{WINDOW_SECONDS} seconds'")
 
 
@@ -49,7 +48,6 @@ async def reserve(conn: AsyncConnection, *, account: str, address: str) -> Locke
             return Locked(reason=reason, retry_after_seconds=seconds)
     # Not now(): that is when this transaction began, and it may have waited at the gate.
     await conn.execute(insert(login_failure).values(at=func.clock_timestamp(), account=account, address=prefix))
-    await conn.execute(delete(login_failure).where(login_failure.c.at < func.now() - KEPT))
     return None
 
 

@@ -1,7 +1,8 @@
 """What is in force for each provider now: its key (the database's before the environment's) and its limits of calls."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psycopg
 from cryptography.fernet import MultiFernet
@@ -11,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from photochanger import app_settings, keys, secret_store
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.prepared import Connection, Prepared
-from photochanger.providers import CallLimits, Provider, Providers
+from photochanger.providers import CallLimits, Providers
 from photochanger.secret_store import UnreadableSecretError
 from photochanger.settings import Settings
 from photochanger.tables import app_settings as settings_table
@@ -46,13 +47,8 @@ async def load(
     conn: Connection, settings: Settings, providers: Providers, *, box: MultiFernet | None
 ) -> ProviderOrders:
     """As they are now, in one statement."""
-    limits: dict[str, dict[str, int]] = {}
-    sealed: dict[str, bytes] = {}
-    for row in await _ROWS.rows(conn, {}):
-        if row["ciphertext"] is not None:
-            sealed[row["name"]] = row["ciphertext"]
-        elif found := app_settings.PROVIDER_LIMIT.fullmatch(row["name"]):
-            limits.setdefault(found[1], {})[found[2]] = row["value"]
+    rows = await _ROWS.rows(conn, {})
+    sealed: dict[str, bytes] = {row["name"]: row["ciphertext"] for row in rows if row["ciphertext"] is not None}
     known, unreadable = {}, []
     for provider in providers.by_name:
         name = secret_store.provider_key(provider)
@@ -65,9 +61,14 @@ async def load(
             known[provider] = key
     return ProviderOrders(
         keys=known,
-        limits={one.name: limits_of(one, limits.get(one.name, {})) for one in providers.by_name.values()},
+        limits=_limits(rows, providers),
         unreadable=tuple(unreadable),
     )
+
+
+async def limits_in_force(conn: Connection, providers: Providers) -> Mapping[str, CallLimits]:
+    """Those of providers.json, where an administrator has set no others."""
+    return _limits(await _ROWS.rows(conn, {}), providers)
 
 
 async def load_once(settings: Settings, providers: Providers, *, database_url: str | None) -> ProviderOrders:
@@ -86,9 +87,13 @@ async def load_once(settings: Settings, providers: Providers, *, database_url: s
     return ProviderOrders(keys=settings.provider_keys, limits=limits, unreadable=why)
 
 
-def limits_of(provider: Provider, set_ones: Mapping[str, int]) -> CallLimits:
-    """Those of providers.json, where an administrator has set no others."""
-    return CallLimits(**{**vars(provider.limits), **set_ones})
+def _limits(rows: Iterable[Mapping[str, Any]], providers: Providers) -> dict[str, CallLimits]:
+    limits = {one.name: one.limits for one in providers.by_name.values()}
+    for row in rows:
+        found = app_settings.PROVIDER_LIMIT.fullmatch(row["name"])
+        if found and found[1] in limits:
+            limits[found[1]] = replace(limits[found[1]], **{found[2]: row["value"]})
+    return limits
 
 
 def _opened(box: MultiFernet | None, name: str, ciphertext: bytes) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from photochanger import json_rules
+from photochanger import budgets, json_rules
 from photochanger.app_settings import ATTRIBUTES
+from photochanger.providers import Providers
 
 LIMITS = ("in_flight", "per_minute", "per_day")
 
@@ -37,6 +38,7 @@ PLAIN: Mapping[str, Plain] = {
     "photos_in_work_per_slot": Plain(row="ingest.photos_in_work_per_slot", schema=_whole(1, 1000)),
     "gallery_size": Plain(row="gallery_size", schema=_whole(1, 50)),
     "ingest_password_grace_minutes": Plain(row="ingest.password_grace_minutes", schema=_whole(0, 1440)),
+    budgets.NAME: Plain(row=budgets.NAME, schema={"type": "object"}),
 }
 """By its name in the API."""
 
@@ -57,6 +59,15 @@ _KEY = {
     "pattern": "^[!-~]*$",
     "description": "one line of plain characters without spaces",
 }
+_BUDGET = {
+    "type": "object",
+    "required": ["usd_per_month"],
+    "additionalProperties": False,
+    "properties": {
+        "usd_per_month": {"type": "number", "exclusiveMinimum": 0, "maximum": budgets.MOST_USD},
+        "stop": {"type": "boolean"},
+    },
+}
 _LIMIT = {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000}
 
 
@@ -73,6 +84,7 @@ def schema(providers: Iterable[str]) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             **{name: plain.schema for name, plain in PLAIN.items()},
+            budgets.NAME: of_each(_BUDGET),
             "ingest_password": _PASSWORD,
             "provider_keys": of_each(_KEY),
             "provider_limits": of_each(limits),
@@ -80,6 +92,9 @@ def schema(providers: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def mistakes(body: Mapping[str, Any], providers: Iterable[str]) -> dict[str, str]:
+def mistakes(body: Mapping[str, Any], providers: Providers) -> dict[str, str]:
     """A sentence by field; none repeats what was given."""
-    return json_rules.mistakes(schema(providers), body)
+    found = json_rules.mistakes(schema(providers.by_name), body)
+    if budgets.NAME in body and not any(place.startswith(budgets.NAME) for place in found):
+        found |= budgets.mistakes(body[budgets.NAME], providers)
+    return found

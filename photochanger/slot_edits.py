@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import audit, slot_history, slot_rules, slots
+from photochanger import audit, slot_history, slot_rules, slots, templates
 from photochanger.errors import Failure, Refusal
 from photochanger.providers import Providers
 from photochanger.slot_history import SlotVersion
@@ -51,11 +51,11 @@ async def save(
     before = await _found(conn, slot_id)
     stood = slot_rules.document_of(before)
     document = {**stood, **given}
-    found = slot_rules.problems(document, providers) | await slots.unknown_templates(conn, document["template_media"])
+    found = slot_rules.problems(document, providers) | await templates.unknown(conn, document["template_media"])
     slot_rules.refuse({**found, **(wrong or {})})
     if not await _update(conn, before, document, version=version, by=by, password_hash=password_hash):
         await _refuse_conflict(conn, slot_id)
-    await slots.bind(conn, slot_id, document["template_media"])
+    await templates.bind(conn, slot_id, document["template_media"])
     after = await _found(conn, slot_id)
     await slot_history.keep(conn, slot_id, _version_of(before), _version_of(after))
     changed = slot_rules.changed(stood, document)

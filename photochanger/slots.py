@@ -1,17 +1,17 @@
 """The 15 slots: which provider changes a photo, and how. A photo in work has a snapshot: no edit disturbs it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, delete, func, insert, select
+from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger.prepared import Connection, Prepared
-from photochanger.tables import media_object, slot, slot_template
+from photochanger.tables import slot, slot_template
 
 SLOT_ID = re.compile(r"slot-0(0[1-9]|1[0-5])")
 
@@ -84,46 +84,3 @@ async def get(conn: Connection, slot_id: str) -> Slot | None:
 async def all_slots(conn: AsyncConnection) -> list[Slot]:
     """All 15, in their order."""
     return [Slot(**row._mapping) for row in await conn.execute(select(*COLUMNS).order_by(slot.c.slot_id))]  # noqa: SLF001
-
-
-async def template_titles(conn: AsyncConnection, media_object_ids: Iterable[str]) -> dict[str, str | None]:
-    """What administrators call these template pictures."""
-    columns = (media_object.c.media_object_id, media_object.c.title)
-    wanted = media_object.c.media_object_id.in_(list(media_object_ids))
-    return {row.media_object_id: row.title for row in await conn.execute(select(*columns).where(wanted))}
-
-
-async def unknown_templates(conn: AsyncConnection, template_media: Mapping[str, str] | None) -> dict[str, str]:
-    """A sentence by `template_media.<role>` for each that is no template; the others cannot go until the commit.
-
-    Whoever deletes one locks its row first: it waits for us, or we for it, and then it is unknown.
-    """
-    if not template_media:
-        return {}
-    known = (
-        select(media_object.c.media_object_id)
-        .where(
-            media_object.c.media_object_id.in_(list(template_media.values())),
-            media_object.c.kind == "template",
-            media_object.c.path.is_not(None),
-        )
-        .order_by(media_object.c.media_object_id)
-        .with_for_update(read=True)
-    )
-    there = set((await conn.execute(known)).scalars())
-    return {
-        f"template_media.{role}": "There is no such template."
-        for role, media_object_id in template_media.items()
-        if media_object_id not in there
-    }
-
-
-async def bind(conn: AsyncConnection, slot_id: str, template_media: Mapping[str, str]) -> None:
-    """Give the slot these templates by role, instead of those it has; after `unknown_templates`, in its transaction."""
-    await conn.execute(delete(slot_template).where(slot_template.c.slot_id == slot_id))
-    if template_media:
-        rows = [
-            {"slot_id": slot_id, "role": role, "media_object_id": media_object_id}
-            for role, media_object_id in template_media.items()
-        ]
-        await conn.execute(insert(slot_template), rows)

@@ -5,7 +5,7 @@ has done. A template that a slot uses is never deleted, and one that is deleted 
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from photochanger.errors import Failure, Refusal
 from photochanger.images import CheckedResult
 from photochanger.picture_kinds import EXTENSIONS
-from photochanger.tables import media_object, slot, slot_template
+from photochanger.tables import media_object, slot_template
 
 MEDIA_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -128,38 +128,42 @@ async def delete(conn: AsyncConnection, media_object_id: str) -> Template:
     return found
 
 
-async def bind(
-    conn: AsyncConnection, slot_id: str, template_media: Mapping[str, str], *, roles: Collection[str]
-) -> None:
-    """Give a slot these templates by role, instead of those it has. In the transaction that saves the slot.
+async def titles(conn: AsyncConnection, media_object_ids: Iterable[str]) -> dict[str, str | None]:
+    """What administrators call these template pictures."""
+    columns = (media_object.c.media_object_id, media_object.c.title)
+    wanted = media_object.c.media_object_id.in_(list(media_object_ids))
+    return {row.media_object_id: row.title for row in await conn.execute(select(*columns).where(wanted))}
 
-    `roles`: those that its operation knows (`Operation.media_roles`), and its fallback's. Raises `Refusal`
-    (`validation_failed`) with a sentence for each role or template that does not exist; then nothing has changed.
+
+async def unknown(conn: AsyncConnection, template_media: Mapping[str, str] | None) -> dict[str, str]:
+    """A sentence by `template_media.<role>` for each that is no template; the others cannot go until the commit.
+
+    A deletion that has come first is waited for; one that comes later waits for us.
     """
-    await conn.execute(select(slot.c.slot_id).where(slot.c.slot_id == slot_id).with_for_update())
-    wanted = [media_id for media_id in template_media.values() if MEDIA_ID.fullmatch(media_id)]
+    named = template_media or {}
+    wanted = [media_id for media_id in named.values() if MEDIA_ID.fullmatch(media_id)]
     there = select(media_object.c.media_object_id).where(media_object.c.media_object_id.in_(wanted), _IS_TEMPLATE)
-    # A deletion that has come first is waited for; one that comes later waits for us.
-    locked = await conn.execute(there.with_for_update(read=True, key_share=True))
+    in_order = there.order_by(media_object.c.media_object_id)
+    locked = await conn.execute(in_order.with_for_update(read=True, key_share=True))
     known = set(locked.scalars())
-    wrong = {}
-    for role, media_id in template_media.items():
-        if role not in roles:
-            wrong[f"template_media.{role}"] = _unknown_role(roles)
-        elif media_id not in known:
-            wrong[f"template_media.{role}"] = "There is no such template."
-    if wrong:
-        raise Refusal(Failure.VALIDATION_FAILED, facts={"fields": wrong})
+    return {
+        f"template_media.{role}": "There is no such template."
+        for role, media_id in named.items()
+        if media_id not in known
+    }
+
+
+async def bind(conn: AsyncConnection, slot_id: str, template_media: Mapping[str, str]) -> None:
+    """Give a slot these templates by role, instead of those it has; after `unknown`, in the transaction that saves it.
+
+    Which roles there may be is for who knows its operation (`slot_rules.py`).
+    """
     await conn.execute(slot_template.delete().where(slot_template.c.slot_id == slot_id))
     if template_media:
         rows = [
             {"slot_id": slot_id, "role": role, "media_object_id": media_id} for role, media_id in template_media.items()
         ]
         await conn.execute(slot_template.insert(), rows)
-
-
-def _unknown_role(roles: Collection[str]) -> str:
-    return f"The operation takes {', '.join(sorted(roles))}." if roles else "The operation takes no templates."
 
 
 def _template(row: Mapping[Any, Any]) -> Template:

@@ -5,7 +5,8 @@
 
 While the whole hours hold few jobs, everything is read from the jobs' own rows: then the durations are exact, and a
 point may be shorter than an hour. Else the rolled hours serve, and a window of a million jobs costs no more than they.
-Counts are exact either way, as long as the rows of the first hour live; after that a window begins with that hour.
+Counts are exact either way, as long as the rows of the cut hours live. After that a window begins with a whole hour,
+and an hour belongs to the day in which it began.
 """
 
 import math
@@ -73,8 +74,8 @@ class Past:
 async def past(conn: AsyncConnection, *, job_retention_days: int) -> Past:
     """As it is now."""
     row = (await conn.execute(select(func.now(), select(hourly_watermark.c.rolled_until).scalar_subquery()))).one()
-    # A day less: the cleanup may be at it.
-    return Past(now=row[0], rolled_until=row[1], rows_since=row[0] - timedelta(days=job_retention_days - 1))
+    # An hour less: the cleanup may be at it.
+    return Past(now=row[0], rolled_until=row[1], rows_since=row[0] - timedelta(days=job_retention_days) + HOUR)
 
 
 async def last_minutes(conn: AsyncConnection, known: Past, *, minutes: int, zone: ZoneInfo) -> Window:
@@ -87,9 +88,9 @@ async def last_minutes(conn: AsyncConnection, known: Past, *, minutes: int, zone
 
 
 async def days(conn: AsyncConnection, known: Past, span: Span, *, zone: ZoneInfo) -> Window:
-    """Whole days of a zone, a point each."""
-    span, by_row, by_hour = await _divided(conn, known, span)
-    return Window(span=span, edges=edges(span, step=DAY, zone=zone), step=DAY, by_row=by_row, by_hour=by_hour)
+    """Whole days of a zone, a point each. The span begins at a midnight."""
+    read, by_row, by_hour = await _divided(conn, known, span)
+    return Window(span=read, edges=edges(span, step=DAY, zone=zone), step=DAY, by_row=by_row, by_hour=by_hour)
 
 
 async def whole(conn: AsyncConnection, known: Past, *, minutes: int) -> Window:
@@ -101,8 +102,8 @@ async def whole(conn: AsyncConnection, known: Past, *, minutes: int) -> Window:
 
 async def _divided(conn: AsyncConnection, known: Past, span: Span) -> tuple[Span, tuple[Span, ...], Span | None]:
     rows_live = span.start >= known.rows_since
-    first = _hour_from(span.start) if rows_live else _hour_of(span.start)
-    last = min(known.rolled_until or first, _hour_of(span.until))
+    first = _hour_from(span.start)
+    last = min(known.rolled_until or first, _hour_of(span.until) if rows_live else _hour_from(span.until))
     hours = Span(first, last)
     if last <= first or (rows_live and await _jobs_in(conn, hours) <= MOST_JOBS_BY_ROW):
         return span, (span,), None
@@ -129,8 +130,7 @@ def _hour_from(moment: datetime) -> datetime:
 def edges(span: Span, *, step: timedelta, zone: ZoneInfo) -> tuple[datetime, ...]:
     """Where the points begin: at round times of the zone, counted anew from each of its midnights.
 
-    A day on which the clocks change is an hour shorter or longer; weeks begin on Monday. In a zone that is not whole
-    hours off UTC, an hour that was rolled belongs to the day in which it began.
+    A day on which the clocks change is an hour shorter or longer; weeks begin on Monday.
     """
     local = span.start.astimezone(zone)
     midnight = datetime(local.year, local.month, local.day, tzinfo=zone)

@@ -1,4 +1,4 @@
-"""The gate before every call: the provider's budget, requests per minute and day, circuit, and the attempt's row.
+"""The gate before every call: the provider's requests per minute and day, its circuit breaker, and the attempt's row.
 
 All in one transaction with the row, so that what is counted is what is called.
 """
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import attempts, breaker, budgets, call_limits
+from photochanger import attempts, breaker, call_limits
 from photochanger.call_limits import UsedUp
 from photochanger.job import Job
-from photochanger.providers import CallLimits, Model, Provider
+from photochanger.providers import CallLimits, Model
 from runner.driver import Outcome, ProviderFailed
-from runner.spent_budgets import SpentBudgets
 
 UNANSWERED = {Outcome.PROVIDER_UNAVAILABLE, Outcome.NETWORK, Outcome.AMBIGUOUS, Outcome.TIMEOUT}
 """What counts against a provider's circuit: it did not answer, or only that it cannot."""
@@ -30,29 +29,19 @@ class NotOursError(Exception):
 
 
 async def begin(
-    conn: AsyncConnection,
-    job: Job,
-    *,
-    provider: Provider,
-    limits: CallLimits,
-    spent_budgets: SpentBudgets,
-    model: Model,
-    granted: bool,
+    conn: AsyncConnection, job: Job, *, provider: str, limits: CallLimits, model: Model, granted: bool
 ) -> int | NotYet:
-    """Open the next attempt; its number. Raises `ProviderFailed` when the budget, the day or the circuit says no."""
-    if await spent_budgets.forbid(conn, provider):
-        sentence = budgets.sentence(provider)
-        raise ProviderFailed(Outcome.QUOTA_EXHAUSTED, sentence, public=sentence)
-    wait = await call_limits.seconds_until_free(conn, provider.name, limits)
+    """Open the next attempt; its number. Raises `ProviderFailed` when the day or the circuit says no."""
+    wait = await call_limits.seconds_until_free(conn, provider, limits)
     if wait is UsedUp.DAY:
         raise ProviderFailed(Outcome.QUOTA_EXHAUSTED, "the day's requests are used up")
     if wait:
         return NotYet(wait)
-    closed = await breaker.seconds_until_probe(conn, provider.name, model.name)
+    closed = await breaker.seconds_until_probe(conn, provider, model.name)
     if closed is not None:
         reason = f"{model.name} has failed {breaker.FAILURES_TO_OPEN} times in a row and is not asked for a while"
         raise ProviderFailed(Outcome.PROVIDER_UNAVAILABLE, reason, retry_after_seconds=closed)
-    number = await attempts.begin(conn, job, provider=provider.name, model=model.name, granted=granted)
+    number = await attempts.begin(conn, job, provider=provider, model=model.name, granted=granted)
     if number is None:
         raise NotOursError
     return number

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from photochanger import app_settings, budgets
 from photochanger.budgets import Budget
@@ -17,6 +17,8 @@ from photochanger.db import Database
 from photochanger.providers import CallLimits, Provider, Providers
 from photochanger.tables import job, job_attempt, processing_log, slot
 from runner import spent_budgets
+from runner.driver import ProviderFailed
+from runner.spent_budgets import SpentBudgets
 from simulators.server import serving
 from tests import figure_rows
 from tests.booths import photo_bytes, post_photo
@@ -207,6 +209,25 @@ async def test_the_fallback_gets_the_photo_while_its_own_provider_has_money(
     assert answer.status_code == 200
     assert await calls(http, simulators, "gemini") == 0
     assert await calls(http, simulators, "openai") == 1
+
+
+async def test_no_photo_fails_because_nobody_knows_how_its_budget_stands(
+    db: Database, known_providers: Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spent_budgets, "LOOK_AGAIN_SECONDS", 0.0)
+    gemini, known = known_providers.by_name["gemini"], SpentBudgets()
+    await set_budgets(db, gemini={"usd_per_month": 5, "stop": True})
+    await known.check(db, gemini)
+    await spend(db, "5")
+    async with db.begin() as conn:
+        await conn.execute(text("LOCK TABLE app_settings"))
+        await known.check(db, gemini)  # waits for the lock, gives up, and goes by what was known
+    with pytest.raises(ProviderFailed):
+        await known.check(db, gemini)
+    async with db.begin() as conn:
+        await conn.execute(text("LOCK TABLE app_settings"))
+        with pytest.raises(ProviderFailed):
+            await known.check(db, gemini)
 
 
 async def test_a_runner_sees_within_its_ten_seconds_that_there_is_money_again(

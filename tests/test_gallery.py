@@ -80,7 +80,7 @@ async def test_an_unknown_slot_is_not_found(api: Api, http: httpx.AsyncClient, s
 async def test_no_search_engine_keeps_what_guests_see(api: Api, http: httpx.AsyncClient) -> None:
     job_id = await done(api)
     for path in ("slots/slot-001", f"results/{job_id}", f"results/{job_id}/preview"):
-        assert (await http.get(f"{api.url}/public/{path}")).headers["x-robots-tag"] == "noindex"
+        assert (await http.get(f"{api.url}/public/{path}")).headers["x-robots-tag"] == "noindex, nofollow"
 
 
 async def test_it_tells_nothing_of_provider_or_settings(api: Api, http: httpx.AsyncClient) -> None:

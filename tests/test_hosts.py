@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from photochanger import login_throttle
 from photochanger.errors import ConfigurationError
 from photochanger.login_throttle import MOST_PER_ADDRESS
 from photochanger.providers import Providers
@@ -99,12 +100,15 @@ async def test_a_strangers_word_about_addresses_and_https_is_ignored(api: Api, h
 
 async def test_a_guesser_does_not_get_further_by_naming_other_addresses(api: Api, http: httpx.AsyncClient) -> None:
     give_passwords(api.services.settings)
+    for number in range(MOST_PER_ADDRESS - 1):
+        async with api.db.begin() as conn:
+            await login_throttle.reserve(conn, account=f"another{number}", address="127.0.0.1")
     statuses = []
-    for number in range(MOST_PER_ADDRESS + 1):
+    for number in range(2):
         given = {"username": f"name{number}", "password": "x"}
         told = {"X-Forwarded-For": f"203.0.113.{number}"}
         statuses.append((await http.post(f"{api.url}/api/login", json=given, headers=told)).status_code)
-    assert statuses == [401] * MOST_PER_ADDRESS + [429]
+    assert statuses == [401, 429]
 
 
 async def test_a_trusted_proxys_word_counts_up_to_the_first_stranger(

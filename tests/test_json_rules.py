@@ -36,6 +36,13 @@ def test_a_number_may_be_whole(value: float) -> None:
     assert said(SCALE, {"scale": value}) == {}
 
 
+def test_a_number_may_have_to_be_above_another() -> None:
+    schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 5}
+    assert said(schema, 0.01) == {}
+    for number in (0, 6, float("nan")):
+        assert said(schema, number) == {"body": "It must be a number above 0 up to 5."}
+
+
 def test_a_patterns_end_is_the_end_of_the_text() -> None:
     schema = {"type": "string", "pattern": "^[a-z]+$"}
     assert said(schema, "key") == {}

@@ -157,14 +157,20 @@ async def test_a_known_name_is_told_with_its_failure(api: Api, http: httpx.Async
 
 async def test_a_login_does_not_hold_up_the_event_loop(api: Api, http: httpx.AsyncClient) -> None:
     admins.set_passwords(admins.file_of(api.services.settings), {"serg": ADMIN_PASSWORD.encode()})
-    logins = [asyncio.create_task(login(http, api)) for _ in range(4)]
-    started = since = time.perf_counter()
-    longest = 0.0
-    while not all(task.done() for task in logins):
-        await asyncio.sleep(0.005)
-        longest, since = max(longest, time.perf_counter() - since), time.perf_counter()
-    assert [task.result().status_code for task in logins] == [200] * 4
-    assert longest < (since - started) / 8  # on the loop one check alone would be a quarter
+
+    async def longest_pause() -> float:
+        """As a share of the time that four logins take: on the loop each check alone would be a quarter."""
+        logins = [asyncio.create_task(login(http, api)) for _ in range(4)]
+        started = since = time.perf_counter()
+        longest = 0.0
+        while not all(task.done() for task in logins):
+            await asyncio.sleep(0.005)
+            longest, since = max(longest, time.perf_counter() - since), time.perf_counter()
+        assert [task.result().status_code for task in logins] == [200] * 4
+        return longest / (since - started)
+
+    pauses = [await longest_pause() for _ in range(3)]  # the machine may have paused all of us once
+    assert min(pauses) < 0.2
 
 
 # --- logging out, seeing and ending sessions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, select, text, update
 
 from api.admin_passwords import MOST_WAITING
 from photochanger import login_throttle
@@ -91,15 +91,6 @@ async def test_the_thirty_first_attempt_from_an_address_waits_whatever_the_name(
 )
 def test_what_counts_as_one_address(address: str, counted: str) -> None:
     assert login_throttle.address_prefix(address) == counted
-
-
-async def test_rows_older_than_a_day_go(db: Database) -> None:
-    async with db.begin() as conn:
-        rows = [{"account": "serg", "address": "192.0.2.1"} for _ in range(5)]
-        await conn.execute(insert(login_failure), rows)
-    await later(db, 24 * 3600 + 1)
-    assert await attempt(db) is None
-    assert await count(db) == 1
 
 
 # --- over HTTP

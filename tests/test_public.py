@@ -1,5 +1,7 @@
 """Public links: the result and its preview, as guests fetch them."""
 
+import asyncio
+
 import httpx
 import pytest
 from sqlalchemy import text
@@ -74,6 +76,35 @@ async def test_an_expired_result_is_gone_though_its_file_is_still_there(api: Api
             "details": "The result has expired.",
         }
     assert (await http.get(f"{api.url}/api/jobs/{job_id}")).status_code == 404
+
+
+async def test_a_result_expires_by_the_databases_clock_with_the_second_and_its_row_stays(
+    api: Api, http: httpx.AsyncClient
+) -> None:
+    """Nobody has swept: the row alone decides, and it keeps what is known of the picture."""
+    job_id, picture = await finished_job(api)
+    soon = "clock_timestamp() + interval '1.5 seconds'"
+    async with api.db.begin() as conn:
+        await conn.execute(text(f"UPDATE job SET result_expires_at = {soon}"))
+    left = text("SELECT extract(epoch FROM result_expires_at - clock_timestamp()) FROM job")
+    statuses = []
+    while True:
+        async with api.db.at_once() as conn:
+            before = float((await conn.execute(left)).scalar_one())
+            answer = await http.get(f"{api.url}/public/results/{job_id}")
+            after = float((await conn.execute(left)).scalar_one())
+        if before <= 0:
+            assert answer.status_code == 410
+            break
+        if after > 0:
+            assert (answer.status_code, answer.content) == (200, picture)
+            statuses.append(answer.status_code)
+        await asyncio.sleep(0.02)
+    assert statuses, "it was never seen while it lived"
+    async with api.db.at_once() as conn:
+        kept = (await conn.execute(text("SELECT result_path, result_bytes, status FROM job"))).one()
+    assert api.media.path_of(kept.result_path).read_bytes() == picture
+    assert (kept.result_bytes, kept.status) == (len(picture), "done")
 
 
 async def test_a_file_that_is_gone_early_is_media_lost(api: Api, http: httpx.AsyncClient) -> None:

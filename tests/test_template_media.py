@@ -32,12 +32,12 @@ STYLE = photo_bytes(width=320, height=240, seed=7)
 
 async def bind(api: Api, media_id: str, *, slot_id: str = "slot-001") -> None:
     async with api.db.begin() as conn:
-        await templates.bind(conn, slot_id, {"style": media_id}, roles=("style",))
+        await templates.bind(conn, slot_id, {"style": media_id})
 
 
 async def unbind(api: Api, *, slot_id: str = "slot-001") -> None:
     async with api.db.begin() as conn:
-        await templates.bind(conn, slot_id, {}, roles=("style",))
+        await templates.bind(conn, slot_id, {})
 
 
 async def test_a_template_is_registered_and_described(api: Api, http: httpx.AsyncClient) -> None:

@@ -149,7 +149,7 @@ async def test_what_the_form_leaves_out_is_as_it_is_saved(api: Api, http: httpx.
     assert "elegant studio portrait" in saved.snapshot["settings"]["prompt"]
     assert (saved.slot_version, saved.snapshot["slot_version"], saved.booth_fields) == (1, 1, {})
     assert saved.photo_sha256 == hashlib.sha256(PHOTO).digest()
-    settings = {"prompt": "another", "model": "gemini-3-pro-image", "retries": 2.0}
+    settings = {"prompt": "another", "model": "gemini-3-pro-image", "retries": 2}
     form = {"display_name": "X", "settings": settings, "sync_response_seconds": 20, "fallback": None, "version": 1}
     answer = await accepted(api, http, form)
     tested = await input_of(api, answer["job_id"])
@@ -157,6 +157,12 @@ async def test_what_the_form_leaves_out_is_as_it_is_saved(api: Api, http: httpx.
     async with api.db.begin() as conn:
         queued = (await conn.execute(select(job).where(job.c.job_id == answer["job_id"]))).one()
     assert (queued.source, queued.max_attempts, (queued.expires_at - queued.created_at).seconds) == ("ui_test", 3, 20)
+
+
+async def test_the_form_may_be_what_the_slot_says_of_itself(api: Api, http: httpx.AsyncClient) -> None:
+    shown = (await http.get(f"{api.url}/api/slots/slot-001", headers=await bearer(api))).json()
+    tested = await input_of(api, (await accepted(api, http, shown))["job_id"])
+    assert tested.snapshot["settings"] == shown["settings"]
 
 
 async def test_another_provider_and_templates_that_no_slot_has_are_tried(api: Api, http: httpx.AsyncClient) -> None:
@@ -207,7 +213,8 @@ PLAN = {"provider": "gemini", "operation": "image_edit", "settings": GOOD}
         ({"sync_response_seconds": 48.5}, {"sync_response_seconds"}),
         ({"sync_response_seconds": True}, {"sync_response_seconds"}),
         ({"is_active": "yes", "display_name": ""}, {"is_active", "display_name"}),
-        ({"ingest_password_hash": "x", "slot_id": "slot-002"}, {"ingest_password_hash", "slot_id"}),
+        ({"settings": {**GOOD, "retries": 2.0}}, {"settings.retries"}),
+        ({"ingest_password_hash": "x"}, {"ingest_password_hash"}),
     ],
 )  # fmt: skip
 async def test_a_field_that_cannot_be_taken_is_named(

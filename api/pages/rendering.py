@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from api.access import csrf_token
 from api.pages.assets import release
 from api.pages.formats import Formats, zone_of
-from api.pages.language import COOKIE, LANGUAGES, language_of, words
+from api.pages.language import COOKIE, LANGUAGES, language_of, marked, words
 from photochanger import __version__
 from photochanger.errors import Failure
 from photochanger.sessions import Session
@@ -39,7 +39,7 @@ class Place:
     title: str
 
 
-PLACES: tuple[Place, ...] = ()
+PLACES = (Place(path="/settings", icon="settings", title=marked("Settings")),)
 
 
 def wants_page(request: Request) -> bool:

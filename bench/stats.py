@@ -1,0 +1,93 @@
+"""The statistics over HTTP, beside a million jobs of 30 days: before their hours are rolled, and after."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import structlog
+
+from bench.database import server
+from bench.figures import FEW, Figure
+from bench.stats_rows import add_month, add_years, roll
+from photochanger import providers
+from tests.administrators import bearer
+from tests.serving import Api, serve_api, settings_for
+
+YEARS = 3
+MONTH = "window_minutes=43200"
+ASKED = {
+    "overview, the last hour": ("overview?window_minutes=60", 300),
+    "overview, 30 days": (f"overview?{MONTH}", 300),
+    "a slot, the last hour": ("slot-004?window_minutes=60", 100),
+    "a slot, a day": ("slot-004?window_minutes=1440", 100),
+    "a slot, 30 days": (f"slot-004?{MONTH}", 100),
+    "global, a day": ("global?window_minutes=1440", None),
+    "global, 30 days": (f"global?{MONTH}", None),
+    "export of 30 days": ("export.csv", None),
+}
+"""What is asked, and the most milliseconds it may take."""
+
+
+@dataclass
+class Asking:
+    """An API process that is asked, by an administrator."""
+
+    api: Api
+    http: httpx.AsyncClient
+    headers: dict[str, str]
+    rounds: int
+    refused: set[str] = field(default_factory=set)
+
+    async def milliseconds(self, what: str) -> list[float]:
+        """One after the other, after one that warms up."""
+        times = []
+        for number in range(1 + self.rounds):
+            began = time.perf_counter()
+            answer = await self.http.get(f"{self.api.url}/api/stats/{what}", headers=self.headers)
+            if number or answer.status_code != 200:
+                times.append((time.perf_counter() - began) * 1000)
+            if answer.status_code != 200:
+                self.refused.add(what)
+                break
+        return times
+
+
+def measure(*, quick: bool) -> Iterator[Figure]:
+    """All its figures."""
+    yield from asyncio.run(_all(jobs=100_000 if quick else 1_000_000, rounds=5 if quick else 15))
+
+
+async def _all(*, jobs: int, rounds: int) -> list[Figure]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    figures: list[Figure] = []
+    with server() as base, base.database() as url, tempfile.TemporaryDirectory(prefix="photochanger-bench-") as name:
+        add_month(url, jobs)
+        settings = settings_for(Path(name), url)
+        async with (
+            serve_api(settings, providers.load(), url) as api,
+            httpx.AsyncClient(timeout=60, trust_env=False) as http,
+        ):
+            asking = Asking(api, http, await bearer(api), rounds)
+            figures += await _asked(asking, f"{jobs:,} jobs, nothing rolled: ", goals=False)
+            roll(url)
+            figures += await _asked(asking, "rolled: ", goals=True)
+            add_years(url, YEARS)
+            values = await asking.milliseconds("overview?window_minutes=60")
+            told = f"{YEARS} more years of rolled hours: overview, the last hour"
+            figures.append(Figure(what=told, values=values, unit="ms", goal=(FEW, 300)))
+    return figures
+
+
+async def _asked(asking: Asking, prefix: str, *, goals: bool) -> list[Figure]:
+    figures = []
+    for told, (what, most) in ASKED.items():
+        asking.refused.clear()
+        values = await asking.milliseconds(what)
+        goal = (FEW, most) if goals and most is not None else None
+        note = "the database gave up after 5 s" if asking.refused else ""
+        figures.append(Figure(what=prefix + told, values=values, unit="ms", goal=goal, note=note))
+    return figures
