@@ -22,7 +22,6 @@ OPEN = {
     "/api/jobs/{job_id}",  # the id is the secret
     "/public/results/{job_id}",
     "/public/results/{job_id}/preview",
-    "/public/slots/{slot_id}",  # a slot's gallery, for guests
     "/public/provider-media/{media_id}",
     "/api/login",
     "/login",
