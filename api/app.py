@@ -32,6 +32,15 @@ from api.pages.dashboard import dashboard
 from api.pages.guests import gallery, result
 from api.pages.login import login_form, login_page, logout_form
 from api.pages.rendering import COMPRESSED
+from api.pages.settings import (
+    check_key_form,
+    end_session_form,
+    key_form,
+    password_form,
+    purge_form,
+    save_settings_form,
+    settings_page,
+)
 from api.pages.slot import restore_slot, save_slot_form, slot_form, slot_page, slot_payload
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
@@ -128,6 +137,13 @@ ROUTES = [
     Route("/slots/{slot_id}/payload", slot_payload, methods=["POST"]),
     Route("/slots/{slot_id}/restore", restore_slot, methods=["POST"], middleware=COMPRESSED),
     Route("/console/tests/{job_id}", test_outcome, methods=["GET"]),
+    Route("/settings", settings_page, methods=["GET"], middleware=COMPRESSED),
+    Route("/settings", save_settings_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/password", password_form, methods=["POST"]),
+    Route("/settings/keys/{provider}", key_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/keys/{provider}/check", check_key_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/purge", purge_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/sessions/{session_id}/end", end_session_form, methods=["POST"], middleware=COMPRESSED),
     Route("/console/health", console_health, methods=["GET"]),
     Route("/console/slots/{slot_id}/code", slot_code, methods=["GET"]),
     # operation

@@ -34,6 +34,13 @@ async def save_settings(request: Request) -> JSONResponse:
     """`PUT /api/settings`: what the body names, all of it or nothing. A password that is made here is told once."""
     here, by = services(request), session_of(request).account
     body = await json_object(request, not_numbers=True)
+    made = await change(here, body, by=by)
+    async with here.db.begin() as conn:
+        return JSONResponse({**await _body(here, conn), **made}, headers=NO_STORE)
+
+
+async def change(here: Services, body: Mapping[str, Any], *, by: str) -> dict[str, str]:
+    """Make the changes that the body names, all or none; `ingest_password`, if one was made. Raises `Refusal`."""
     wrong = setting_rules.mistakes(body, here.providers)
     slot_rules.refuse(wrong or _unsealable(here, body))
     password, made = body.get("ingest_password"), {}
@@ -44,7 +51,7 @@ async def save_settings(request: Request) -> JSONResponse:
     async with here.db.begin() as conn:
         before = await setting_changes.begin(conn, result_ttl_hours=here.settings.result_ttl_hours)
         await setting_changes.apply(conn, body, before, password_hash=password_hash, box=here.secrets_box, by=by)
-        return JSONResponse({**await _body(here, conn), **made}, headers=NO_STORE)
+    return made
 
 
 def _unsealable(here: Services, body: Mapping[str, Any]) -> dict[str, str]:

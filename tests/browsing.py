@@ -70,6 +70,8 @@ class Window:
 
     async def violations(self) -> list[str]:
         """What axe finds, a line each. Run in the page by the debugger, so that the page's own CSP stays as it is."""
+        await self.page.locator(".toast").first.wait_for(state="detached", timeout=15_000)
+        await self.page.evaluate("scrollTo(0, 0)")  # what the header or a toast covers for a moment is no mistake
         await self.page.evaluate(AXE_SCRIPT)
         found: dict[str, Any] = await self.page.evaluate("rules => axe.run(document, rules)", RULES)
         return [

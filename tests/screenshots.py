@@ -82,6 +82,7 @@ async def main() -> int:
                 "gallery": ("/public/slots/slot-001", False),
                 "slot": ("/slots/slot-001", True),
                 "slot-style": ("/slots/slot-013", True),
+                "settings": ("/settings", True),
                 "gallery-empty": ("/public/slots/slot-009", False),
             }
             for name, (path, login) in after.items():

@@ -17,7 +17,7 @@ from api.access import csrf_token
 from api.contract import document
 from api.pages.assets import release
 from api.pages.formats import Formats, zone_of
-from api.pages.language import COOKIE, LANGUAGES, language_of, words
+from api.pages.language import COOKIE, LANGUAGES, language_of, marked, words
 from photochanger import __version__
 from photochanger.errors import Failure
 from photochanger.sessions import Session
@@ -41,7 +41,7 @@ class Place:
     title: str
 
 
-PLACES: tuple[Place, ...] = ()
+PLACES = (Place(path="/settings", icon="settings", title=marked("Settings")),)
 
 
 def wants_page(request: Request) -> bool:
