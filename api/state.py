@@ -1,6 +1,6 @@
 """What the handlers of one API process share. The lifespan builds it; requests find it in `request.app.state`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -9,6 +9,7 @@ from api.turns import Turns
 from api.waiting import Waiting
 from photochanger.db import Database
 from photochanger.media import Media
+from photochanger.overview import RolledTotals
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
 from photochanger.settings import Settings
@@ -29,6 +30,7 @@ class Services:
     tokens: Tokens
     turns: Turns
     """Of uploads, for the processor."""
+    rolled_totals: RolledTotals = field(default_factory=RolledTotals)
 
 
 def services(request: Request) -> Services:

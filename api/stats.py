@@ -22,7 +22,7 @@ async def overview(request: Request) -> JSONResponse:
     async with here.db.begin() as conn:
         known = await window.past(conn, job_retention_days=here.settings.job_retention_days)
         its = await window.whole(conn, known, minutes=wanted.minutes)
-        found = await overviews.of_window(conn, known, its)
+        found = await overviews.of_window(conn, known, its, rolled_totals=here.rolled_totals)
         spent = await budgets.all_budgets(conn, here.providers)
     return JSONResponse(stats_bodies.overview_body(found, spent, minutes=wanted.minutes), headers=HEADERS)
 

@@ -105,6 +105,7 @@ def roll(url: str) -> None:
 
 
 def add_years(url: str, years: int) -> None:
-    """Rolled hours of the time before, with every slot busy day and night."""
+    """Rolled hours of the time before, with every slot busy day and night; and the watermark moves."""
     execute(url, YEARS, hours=years * 365 * 24)
+    execute(url, "UPDATE hourly_watermark SET rolled_until = rolled_until - interval '1 hour'")
     execute(url, "VACUUM (ANALYZE) hourly_figure")

@@ -10,8 +10,9 @@ UPDATE job_input SET created_at = job.created_at FROM job WHERE job.job_id = job
 ALTER TABLE job_input ALTER COLUMN created_at SET NOT NULL;
 CREATE INDEX job_input_created ON job_input (created_at);
 CREATE INDEX job_failed ON job (created_at) WHERE status IN ('failed', 'timeout');
--- A slot's last failure, also where only others have failed of late. What is done is not in it.
-CREATE INDEX job_failed_slot ON job (slot_id, created_at DESC) WHERE status IN ('failed', 'timeout');
+-- A slot's last failure, also where only others have failed of late. By its end: for an order by created_at the planner
+-- would walk the index above, through the failures of all slots.
+CREATE INDEX job_failed_slot ON job (slot_id, finished_at DESC) WHERE status IN ('failed', 'timeout');
 
 ALTER TABLE media_object
     ADD COLUMN title text CHECK (length(title) BETWEEN 1 AND 200),
@@ -119,6 +120,10 @@ CREATE TABLE hourly_attempts (
     seconds_histogram integer[] NOT NULL,
     PRIMARY KEY (hour, slot_id, source, provider, model)
 );
+
+-- One slot's statistics read its hours, not all.
+CREATE INDEX hourly_figure_slot ON hourly_figure (slot_id, hour);
+CREATE INDEX hourly_attempts_slot ON hourly_attempts (slot_id, hour);
 
 -- Hours before this moment are in the two tables above, and later ones are not.
 CREATE TABLE hourly_watermark (
