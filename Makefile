@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: run test test-slow lint format bench lock clean help
+.PHONY: run test test-slow lint format bench browser screenshots words lock clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -12,7 +12,7 @@ help:  ## what can be made
 run: $(VENV)/.run  ## start everything in the foreground; Ctrl-C stops it
 	@$(BIN)/photochanger up
 
-test: $(VENV)/.dev  ## the whole suite, against a real PostgreSQL
+test: $(VENV)/.dev browser  ## the whole suite, against a real PostgreSQL
 	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/.dev  ## faults and loads that take minutes
@@ -29,6 +29,17 @@ format: $(VENV)/.dev  ## let ruff lay out and repair what it can
 
 bench: $(VENV)/.dev  ## speed and memory, printed as a table
 	$(BIN)/python -m bench
+
+browser:  ## the browser that the tests of the pages drive
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update \
+		&& DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null; } \
+		|| echo "chromium is missing and cannot be installed here: the tests in a browser will be skipped"
+
+screenshots: $(VENV)/.dev browser  ## every page, light and dark, wide and narrow, into var/screenshots
+	$(BIN)/python -m tests.screenshots
+
+words: $(VENV)/.dev  ## bring the pages' catalogues (api/locales) up to what the pages say
+	$(BIN)/python -m tests.catalogue
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew into the two lock files
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --group build pyproject.toml -o requirements.lock

@@ -9,6 +9,7 @@ import uvicorn
 
 from api.app import build_app
 from api.protocol import BoothProtocol
+from photochanger import metrics_files
 from photochanger.providers import Providers
 from photochanger.settings import Settings
 from photochanger.startup import run_process
@@ -27,14 +28,15 @@ def main() -> int:
         # uvicorn stops in order and then raises the signal once more: that is to end nothing.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server = uvicorn.Server(config(settings, providers, database_url))
-        server.run(sockets=None if arguments.fd is None else [socket.socket(fileno=arguments.fd)])
+        with metrics_files.shared(settings.home, "api"):
+            server.run(sockets=None if arguments.fd is None else [socket.socket(fileno=arguments.fd)])
         return 0 if server.started else 1
 
     return run_process("api", serve)
 
 
 def config(settings: Settings, providers: Providers, database_url: str) -> uvicorn.Config:
-    """How uvicorn serves it: without its access log (each request has its line already), trusting no proxy."""
+    """How uvicorn serves it: without its access log (each request has its line already), trusting the named proxies."""
     return uvicorn.Config(
         build_app(settings, providers, database_url=database_url),
         host=settings.host,
@@ -44,7 +46,8 @@ def config(settings: Settings, providers: Providers, database_url: str) -> uvico
         lifespan="on",
         log_config=None,
         access_log=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -1,24 +1,29 @@
 """`/livez`: the process answers. `/healthz`: what it stands on does."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+import os
+from collections.abc import Awaitable, Mapping
+from typing import Any, Literal, TypeVar
 
 import structlog
-from sqlalchemy import func, select
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from api.observers import may_observe
 from api.state import Services, services
-from photochanger import breaker
+from photochanger import vitals
 from photochanger.db import UNAVAILABLE
 from photochanger.errors import Refusal
-from photochanger.tables import runner
+from photochanger.media import FOLDERS
+from photochanger.vitals import SEEN_SECONDS, Vitals
 
 T = TypeVar("T")
+Verdict = Literal["ok", "degraded", "failed"]
 log = structlog.get_logger()
 
 PROBE_SECONDS = 0.2
+CLEANUP_SECONDS = 600.0
+"""The daemon shows itself every few seconds, and after a full round: the longest of them take minutes."""
 TROUBLE: tuple[type[Exception], ...] = (*UNAVAILABLE, TimeoutError, OSError, Refusal)
 
 
@@ -28,22 +33,57 @@ async def livez(_request: Request) -> JSONResponse:
 
 
 async def healthz(request: Request) -> JSONResponse:
-    """`ok`; `degraded` (200): no runner lives, or a provider's circuit is open; `failed` (503): no photo gets in.
+    """`ok`; `failed` (503): no photo gets in; `degraded` (200): anything else is wrong. Strangers get nothing more.
 
     Answers within a quarter of a second, whatever is wrong.
     """
-    here = services(request)
-    rows, folders = await asyncio.gather(_within(_rows(here)), _within(_folders(here)))
-    checks = {
-        "database": rows is not None,
-        "folders": folders is not None,
-        "runners": rows is not None and rows[0] > 0,
-        "providers": rows is not None and not rows[1],
+    trouble, observer = await asyncio.gather(examine(services(request)), _within(may_observe(request)))
+    status = verdict(trouble)
+    body: dict[str, Any] = {"status": status}
+    if observer:
+        body["checks"] = {name: "failed" if told else "ok" for name, told in trouble.items()}
+        body["trouble"] = [sentence for told in trouble.values() for sentence in told]
+    return JSONResponse(body, 503 if status == "failed" else 200, headers={"Cache-Control": "no-store"})
+
+
+async def examine(here: Services) -> dict[str, list[str]]:
+    """By check, sentences that say what is wrong; none where all is well."""
+    found, writable, room = await asyncio.gather(_within(_rows(here)), _within(_folders(here)), _within(_room(here)))
+    return {
+        "database": [] if found else ["the database does not answer"],
+        "folders": [] if writable else [f"{here.settings.media_root} cannot be written"],
+        "disk": [] if room else ["there is too little room for photos"],
+        **(_trouble_in_rows(here, found) if found else {name: [f"nothing is known of {name}"] for name in ROW_CHECKS}),
     }
-    failed = not (checks["database"] and checks["folders"])
-    status = "failed" if failed else "ok" if all(checks.values()) else "degraded"
-    body = {"status": status, "checks": {name: "ok" if good else "failed" for name, good in checks.items()}}
-    return JSONResponse(body, 503 if failed else 200, headers={"Cache-Control": "no-store"})
+
+
+def verdict(trouble: Mapping[str, list[str]]) -> Verdict:
+    """All of it in a word."""
+    if any(trouble[name] for name in VITAL):
+        return "failed"
+    return "degraded" if any(trouble.values()) else "ok"
+
+
+VITAL = ("database", "folders", "disk")
+"""Without one of them no photo gets in."""
+ROW_CHECKS = ("schema", "runners", "cleanup", "providers")
+
+
+def _trouble_in_rows(here: Services, found: Vitals) -> dict[str, list[str]]:
+    swept = found.swept_seconds_ago()
+    swept_lately = swept is not None and swept < CLEANUP_SECONDS
+    circuits = [
+        f"{one.provider} {one.model} is not asked after {one.failures_in_row} failures in a row"
+        for one in found.circuits
+        if one.is_open
+    ]
+    keys = [f"{key.provider} does not accept our key" for key in found.keys if not key.good]
+    return {
+        "schema": [] if found.migrations == here.migrations else ["the schema is another release's"],
+        "runners": [] if found.runners else [f"no runner was seen for {SEEN_SECONDS:.0f} s"],
+        "cleanup": [] if swept_lately else ["the cleanup daemon does not show itself"],
+        "providers": circuits + keys,
+    }
 
 
 async def _within(probe: Awaitable[T]) -> T | None:
@@ -56,13 +96,18 @@ async def _within(probe: Awaitable[T]) -> T | None:
         return None
 
 
-async def _rows(here: Services) -> tuple[int, list[breaker.OpenCircuit]]:
-    """How many runners live, and which circuits are open."""
-    alive = select(func.count()).where(runner.c.lease_until > func.now())
+async def _rows(here: Services) -> Vitals:
     async with here.health_db.at_once() as conn:
-        return (await conn.execute(alive)).scalar_one(), await breaker.open_circuits(conn)
+        return await vitals.read(conn)
 
 
 async def _folders(here: Services) -> bool:
-    await asyncio.to_thread(here.media.check_room)
+    def writable() -> bool:
+        return all(os.access(here.media.folder(name), os.W_OK) for name in FOLDERS)
+
+    return await asyncio.get_running_loop().run_in_executor(here.health_thread, writable)
+
+
+async def _room(here: Services) -> bool:
+    await asyncio.get_running_loop().run_in_executor(here.health_thread, here.media.check_room)
     return True

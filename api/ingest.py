@@ -13,18 +13,20 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.counting import counted, for_slot, taken_in
+from api.endings import discard_photo, ending
 from api.pictures import result_response
 from api.request_log import note
 from api.state import Services, public_url, services
-from api.upload import HASHES, MAX_FORM_BYTES, PHOTO_FIELD, Upload, UploadReader
-from photochanger import app_settings, intake, job_state, jobs, slots
+from api.throttle import address_of
+from api.upload import BOOTH_FORM, HASHES, MAX_FORM_BYTES, Upload, UploadReader
+from photochanger import app_settings, intake, slots
 from photochanger.app_settings import AppSettings
-from photochanger.db import UNAVAILABLE
 from photochanger.errors import Failure, Refusal
-from photochanger.intake import Admission, NewPhoto
+from photochanger.intake import Admission
+from photochanger.job import Source, Status
 from photochanger.job_state import JobState
-from photochanger.jobs import FINAL, Status
-from photochanger.picture_header import read_header
+from photochanger.photo import NewPhoto, new_photo
 from photochanger.slots import Slot
 
 log = structlog.get_logger()
@@ -32,6 +34,7 @@ log = structlog.get_logger()
 MAX_KEY_CHARACTERS = 255
 
 
+@counted
 async def ingest(request: Request) -> Response:
     """The whole of one photo's way, as the booth sees it."""
     arrived = time.monotonic()
@@ -43,10 +46,12 @@ async def ingest(request: Request) -> Response:
 
     job_id = secrets.token_hex(16)
     note(request, slot=slot.slot_id)
+    for_slot(request, slot)
     photo_path = f"ingest/{job_id}"
     queued = False
     try:
         upload = await _read(request, here, slot, admin, photo_path, seconds)
+        received = time.monotonic()
         photo = await _checked_photo(here, slot, admin, upload, job_id=job_id, key=key, arrived=arrived)
         async with here.db.begin() as conn:
             admission = await intake.admit(conn, photo, in_work_limit=admin.photos_in_work_per_slot)
@@ -55,8 +60,9 @@ async def ingest(request: Request) -> Response:
         if not queued:
             here.media.discard(photo_path)
     note(request, job=admission.job_id, joined=admission.joined, received_seconds=round(time.monotonic() - arrived, 4))
+    taken_in(request, arrived=arrived, received=received)
 
-    state = await _wait(here, admission, deadline=arrived + seconds)
+    state = await ending(here.db, here.waiting, admission.job_id, deadline=arrived + seconds, joined=admission.joined)
     return _answer(request, here, state, admission)
 
 
@@ -88,14 +94,16 @@ def _checked_headers(request: Request, slot: Slot) -> str | None:
 async def _read(
     request: Request, here: Services, slot: Slot, admin: AppSettings, photo_path: str, seconds: float
 ) -> Upload:
-    kept = slot.ingest_password_hash or admin.ingest_password_hash
-    address = request.client.host if request.client else ""
+    own = slot.ingest_password_hash
+    kept = admin.ingest_password_hashes if own is None else (own,)
+    address = address_of(request)
 
     async def check_password(candidate: bytes) -> None:
         await here.passwords.check(candidate, kept=kept, address=address)
 
     reader = UploadReader(
         request,
+        form=BOOTH_FORM,
         media=here.media,
         photo_path=photo_path,
         limit_bytes=slot.size_limit_bytes,
@@ -107,37 +115,24 @@ async def _read(
     for name in ("password", "hash"):
         if name not in upload.fields:
             raise Refusal(Failure.INVALID_REQUEST, f"The part {name} is missing.")
-    if upload.photo_bytes is None:
-        raise Refusal(Failure.INVALID_REQUEST, f"The part {PHOTO_FIELD} is missing.")
     return upload
 
 
 async def _checked_photo(
     here: Services, slot: Slot, admin: AppSettings, upload: Upload, *, job_id: str, key: str | None, arrived: float
 ) -> NewPhoto:
-    header = await asyncio.to_thread(read_header, here.media.path_of(upload.photo_path))
+    stored = await upload.stored(here.media)
     _check_hash(upload, admin)
-    provider, _ = here.providers.get(slot.provider, slot.operation)
-    assert upload.photo_bytes is not None
-    return NewPhoto(
+    return new_photo(
+        here.providers,
+        stored,
         job_id=job_id,
-        source="ingest",
-        slot_id=slot.slot_id,
-        slot_version=slot.version,
-        provider=slot.provider,
+        source=Source.INGEST,
         snapshot={**slot.snapshot(), "result_ttl_hours": admin.result_ttl_hours},
         booth_fields=upload.kept_fields(),
-        photo_path=upload.photo_path,
-        mime=header.mime,
-        size_bytes=upload.photo_bytes,
-        width=header.width,
-        height=header.height,
-        sha256=bytes.fromhex(upload.digests["sha256"]),
         idempotency_key=key,
         age_seconds=time.monotonic() - arrived,
         sync_response_seconds=slot.sync_response_seconds or admin.sync_response_seconds,
-        least_seconds=provider.model(slot.settings).least_seconds,
-        max_attempts=1 + slot.settings.get("retries", 1),
     )
 
 
@@ -159,28 +154,6 @@ def _check_hash(upload: Upload, admin: AppSettings) -> None:
     )
 
 
-async def _wait(here: Services, admission: Admission, *, deadline: float) -> JobState:
-    """The job in its final state, at the latest a moment after the deadline. Raises `Refusal` without one."""
-    job_id = admission.job_id
-    state = await here.waiting.wait(job_id, seconds=deadline - time.monotonic())
-    while state is None:
-        try:
-            async with here.db.at_once() as conn:
-                await jobs.expire(conn, job_id)
-                found = await job_state.get(conn, job_id)
-        except UNAVAILABLE as error:
-            raise Refusal(Failure.DATABASE_UNAVAILABLE, job_id=job_id, retry_after_seconds=2) from error
-        if found is None:
-            raise Refusal(Failure.INTERNAL_ERROR, job_id=job_id)
-        if found.status in FINAL:
-            return found
-        if admission.joined:
-            raise Refusal(Failure.TIMEOUT, job_id=job_id)  # the job has a later deadline than this request
-        # The database's clock decides. It may see the deadline some milliseconds later than this process does.
-        await asyncio.sleep(0.02)
-    return state
-
-
 def _answer(request: Request, here: Services, state: JobState, admission: Admission) -> Response:
     if state.status is Status.DONE:
         headers = {
@@ -191,7 +164,7 @@ def _answer(request: Request, here: Services, state: JobState, admission: Admiss
         if admission.joined:
             headers["X-Duplicate-Of"] = state.job_id
         return result_response(here.media, state, headers=headers)
-    here.media.discard(f"ingest/{state.job_id}")
+    discard_photo(here.media, state)
     assert state.failure_reason is not None
     raise Refusal(
         Failure.of(state.failure_reason),

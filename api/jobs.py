@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.bodies import moment
-from api.public import JOB_ID
+from api.public import JOB_ID, unknown
 from api.request_log import note
 from api.state import public_url, services
 from photochanger import attempts, job_state
@@ -20,12 +20,19 @@ async def job(request: Request) -> JSONResponse:
     """Status, slot, times, failure reason, attempts, result link. 404 when unknown or its result has expired."""
     job_id = request.path_params["job_id"]
     if not JOB_ID.fullmatch(job_id):
-        raise Refusal(Failure.JOB_NOT_FOUND)
+        raise await unknown(request, Failure.JOB_NOT_FOUND)
     note(request, job=job_id)
+    return await job_response(request, job_id)
+
+
+async def job_response(request: Request, job_id: str) -> JSONResponse:
+    """The job as anybody may see it who knows its id."""
     async with services(request).db.begin() as conn:
         state = await job_state.get(conn, job_id)
         tried = await attempts.of_job(conn, job_id)
-    if state is None or state.result_expired:
+    if state is None:
+        raise await unknown(request, Failure.JOB_NOT_FOUND)
+    if state.result_expired:
         raise Refusal(Failure.JOB_NOT_FOUND)
     return JSONResponse(_body(request, state, tried), headers={"Cache-Control": "no-store"})
 

@@ -1,24 +1,25 @@
 """The booths' password: checked for every photo, so bcrypt runs only for one that is not known to be good already.
 
 A good password is remembered as an HMAC under a key of this process, together with the hash it matched: when the
-password is changed, or a slot gets its own, what is remembered no longer fits.
+password is changed, or a slot gets its own, what is remembered no longer fits. While a new password is young the one
+before counts as well: every booth can be told in its turn.
 """
 
 import asyncio
 import hashlib
 import hmac
 import secrets
-import time
-from collections import defaultdict, deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from api.throttle import Throttle
 from photochanger.errors import Failure, Refusal
-from photochanger.passwords import verify_password
+from photochanger.passwords import hash_password, verify_password
 
 MAX_PASSWORD_BYTES = 1024
 MAX_REMEMBERED = 64
 WRONG_LIMIT = 20
-WRONG_WINDOW_SECONDS = 300.0
+WRONG_WINDOW_SECONDS = 300
 CHECKERS = 2
 
 
@@ -28,46 +29,38 @@ class IngestPasswords:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._good: set[bytes] = set()
-        self._wrong: dict[str, deque[float]] = defaultdict(deque)
+        self._wrong = Throttle(times=WRONG_LIMIT, seconds=WRONG_WINDOW_SECONDS, details="Too many wrong passwords.")
         self._checkers = ThreadPoolExecutor(CHECKERS, thread_name_prefix="bcrypt")
 
     def close(self) -> None:
         """End the checkers' threads."""
         self._checkers.shutdown(wait=False, cancel_futures=True)
 
-    async def check(self, candidate: bytes, *, kept: str | None, address: str) -> None:
-        """Raises `Refusal`: `invalid_password`, or `rate_limited` after 20 wrong ones in 5 minutes from one address.
+    async def hashed(self, password: str) -> str:
+        """The text to keep of a new password."""
+        return await asyncio.get_running_loop().run_in_executor(self._checkers, hash_password, password.encode())
+
+    async def check(self, candidate: bytes, *, kept: Sequence[str], address: str) -> None:
+        """Whether it is one of those that are kept.
+
+        Raises `Refusal`: `invalid_password`, or `rate_limited` after 20 wrong ones in 5 minutes from one address.
 
         A password known to be good passes even then: one misconfigured booth must not stop its neighbours.
         """
-        mark = hmac.digest(self._key, (kept or "").encode() + b"\0" + candidate, hashlib.sha256)
-        if mark in self._good:
+        marks = [hmac.digest(self._key, one.encode() + b"\0" + candidate, hashlib.sha256) for one in kept]
+        if not self._good.isdisjoint(marks):
             return
-        self._refuse_guessers(address)
-        if not await self._matches(candidate, kept):
-            self._note_wrong(address)
-            raise Refusal(Failure.INVALID_PASSWORD)
-        if len(self._good) >= MAX_REMEMBERED:
-            self._good.clear()
-        self._good.add(mark)
+        await self._wrong.check(address)
+        for one, mark in zip(kept, marks, strict=True):
+            if await self._matches(candidate, one):
+                if len(self._good) >= MAX_REMEMBERED:
+                    self._good.clear()
+                self._good.add(mark)
+                return
+        await self._wrong.spend(address)
+        raise Refusal(Failure.INVALID_PASSWORD)
 
-    async def _matches(self, candidate: bytes, kept: str | None) -> bool:
-        if kept is None or not 0 < len(candidate) <= MAX_PASSWORD_BYTES:
+    async def _matches(self, candidate: bytes, kept: str) -> bool:
+        if not 0 < len(candidate) <= MAX_PASSWORD_BYTES:
             return False
         return await asyncio.get_running_loop().run_in_executor(self._checkers, verify_password, candidate, kept)
-
-    def _refuse_guessers(self, address: str) -> None:
-        wrong = self._wrong.get(address)
-        now = time.monotonic()
-        while wrong and now - wrong[0] > WRONG_WINDOW_SECONDS:
-            wrong.popleft()
-        if not wrong:
-            self._wrong.pop(address, None)
-        elif len(wrong) >= WRONG_LIMIT:
-            wait = max(1, round(WRONG_WINDOW_SECONDS - (now - wrong[0])))
-            raise Refusal(Failure.RATE_LIMITED, "Too many wrong passwords.", retry_after_seconds=wait)
-
-    def _note_wrong(self, address: str) -> None:
-        if len(self._wrong) > 10_000:
-            self._wrong.clear()
-        self._wrong[address].append(time.monotonic())

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from starlette.responses import FileResponse
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 
 from photochanger.errors import Failure, Refusal
 from photochanger.job_state import JobState
@@ -31,3 +32,12 @@ def result_response(media: Media, state: JobState, *, headers: dict[str, str]) -
     assert state.result_mime is not None
     path, figures = regular_file(media, state.result_path, job_id=state.job_id)
     return PictureResponse(path, headers=headers, media_type=state.result_mime, stat_result=figures)
+
+
+def or_unchanged(request: Request, response: PictureResponse) -> Response:
+    """304 when the client has this picture already (RFC 9110, 13.1.2)."""
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if response.headers["etag"] in known or "*" in known:
+        kept = {name: response.headers[name] for name in ("etag", "cache-control")}
+        return Response(status_code=304, headers=kept)
+    return response

@@ -7,16 +7,19 @@ of the body, however long it is. Here headers have 10 s, and a body that nobody 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEADER_SECONDS = 10.0
 FRESH_SECONDS = 1.0
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 256 * 1024
 
 
 class BoothProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=BoothProtocol)`."""
 
     _headers_due: asyncio.TimerHandle | None = None
+    _unwanted_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected: its first request's headers are due."""
@@ -52,14 +55,34 @@ class BoothProtocol(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    def on_response_complete(self) -> None:
-        """The answer is out. What is left of the request's body is not waited for.
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body. What comes after the answer is thrown away, up to a limit."""
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._unwanted_bytes += len(body)
+            if self._unwanted_bytes > LINGER_BYTES:
+                self._end_unread(self.cycle)
 
-        Where a further request waits behind this one, this one's body has come to its end.
+    def on_message_complete(self) -> None:
+        """A request's body has come to its end; also one that was answered before."""
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self.cycle.more_body = False
+            self._unwanted_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """The answer is out. What is left of the request's body is waited for no longer than a moment.
+
+        Closed at once under a body that is just arriving, the connection is reset and the answer lost with it. Where a
+        further request waits behind this one, this one's body has come to its end.
         """
         unread = not self.pipeline and self.cycle.more_body
         super().on_response_complete()
         if unread and not self.transport.is_closing():
+            self.loop.call_later(LINGER_SECONDS, self._end_unread, self.cycle)
+
+    def _end_unread(self, cycle: RequestResponseCycle) -> None:
+        if cycle.more_body and not self.transport.is_closing():
             self.transport.close()
 
     def _expect_headers(self) -> None:

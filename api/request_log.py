@@ -11,17 +11,13 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.headers import with_security
+
 log = structlog.get_logger()
 
 BODY_IS_READ = "photochanger.body_is_read"
 """In a request's scope once its body has been read to the end: there is nothing more to wait for."""
-QUIET_PATHS = {"/livez", "/healthz"}
-HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
-    (b"cross-origin-resource-policy", b"same-site"),
-]
+QUIET_PATHS = {"/livez", "/healthz", "/metrics"}
 
 
 def note(request: Request, **facts: Any) -> None:
@@ -48,8 +44,7 @@ class RequestLog:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                present = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in present)]
+                message["headers"] = with_security(scope, message["headers"])
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)

@@ -1,13 +1,20 @@
 """What the handlers of one API process share. The lifespan builds it; requests find it in `request.app.state`."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from cryptography.fernet import MultiFernet
 from starlette.requests import Request
 
+from api.admin_passwords import AdminPasswords
+from api.endings import Unattended
 from api.passwords import IngestPasswords
+from api.row_figures import RowFigures
+from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
 from photochanger.db import Database
+from photochanger.images import Pictures
 from photochanger.media import Media
 from photochanger.overview import RolledTotals
 from photochanger.providers import Providers
@@ -23,13 +30,28 @@ class Services:
     db: Database
     health_db: Database
     """One connection of its own: health is told even when all others are busy."""
+    health_thread: ThreadPoolExecutor
+    """One thread of its own: a disk that hangs takes no other with it."""
+    migrations: frozenset[str]
+    """Those of this release."""
+    row_figures: RowFigures
     media: Media
     providers: Providers
     waiting: Waiting
+    unattended: Unattended
     passwords: IngestPasswords
+    admin_passwords: AdminPasswords
     tokens: Tokens
+    public_requests: Throttle
+    """All that one address may ask of galleries and results."""
+    unknown_ids: Throttle
+    """Ids of nothing that one address may ask for."""
     turns: Turns
     """Of uploads, for the processor."""
+    pictures: Pictures
+    """One child, started when an administrator uploads something: booths' photos are the runners' work."""
+    secrets_box: MultiFernet | None
+    """Seals what an administrator stores. None: there is no SECRETS_KEY, and nothing can be stored."""
     rolled_totals: RolledTotals = field(default_factory=RolledTotals)
 
 

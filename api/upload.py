@@ -1,34 +1,29 @@
-"""Reading the booth's form: fields into memory within limits, the photo to disk once, hashed on the way.
+"""Reading a form with a picture: fields into memory within limits, the picture to disk once, hashed on the way.
+
+Booths and administrators send the same kind of form; only the picture's part has another name (`Form`).
 
 The parts come in any order. Each is checked as soon as it is complete: a wrong password ends an upload of 15 MB at its
 first kilobyte, when the booth sends it first.
 """
 
 import asyncio
-import hashlib
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from api.passwords import MAX_PASSWORD_BYTES
 from api.turns import Turns
+from api.upload_parts import Part, PhotoPart, TextPart
 from photochanger.errors import Failure, Refusal
-from photochanger.media import Media, storage_refusal
+from photochanger.media import Media
+from photochanger.photo import StoredPhoto, stored_photo
 
-PHOTO_FIELD = "fileToUpload"
 MAX_FIELDS = 40
-MAX_FIELD_BYTES = 64 * 1024
 MAX_FORM_BYTES = 256 * 1024
 """What all that is not the photo may take: fields, part headers, boundaries."""
 KEPT_CHARACTERS = 1000
-WRITE_BYTES = 256 * 1024
-MOST_PIECES = 512
-"""A client may send its photo byte by byte."""
 SILENCE_SECONDS = 10.0
 RATE_WINDOW_SECONDS = 30.0
 LEAST_BYTES_PER_SECOND = 20_000
@@ -36,10 +31,25 @@ HASHES: dict[int, str] = {32: "md5", 40: "sha1", 64: "sha256"}
 """By the number of hex digits."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What a form is made of, whoever sends it."""
+
+    photo_field: str
+    """The part that is the photo; any other is a text."""
+    max_field_bytes: int
+    hashes: frozenset[str]
+    """Of the photo, where the form does not say by its part `hash` which one it needs. SHA-256 is always made."""
+
+
+BOOTH_FORM = Form(photo_field="fileToUpload", max_field_bytes=64 * 1024, hashes=frozenset({"md5", "sha1", "sha256"}))
+
+
 @dataclass(kw_only=True)
 class Upload:
     """A form as it was received. `fields` has the first part of each name, as bytes; the password is taken out."""
 
+    form: Form
     photo_path: str
     fields: dict[str, bytes] = field(default_factory=dict)
     photo_bytes: int | None = None
@@ -53,33 +63,45 @@ class Upload:
             if name not in {"hash", "password"}
         }
 
+    async def stored(self, media: Media) -> StoredPhoto:
+        """The photo, with what its first bytes say. Raises `Refusal` when there is none, or it is no photo."""
+        if self.photo_bytes is None:
+            raise Refusal(Failure.INVALID_REQUEST, f"The part {self.form.photo_field} is missing.")
+        sha256 = bytes.fromhex(self.digests["sha256"])
+        return await asyncio.to_thread(stored_photo, media, self.photo_path, size_bytes=self.photo_bytes, sha256=sha256)
+
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace").replace("\0", "")[:KEPT_CHARACTERS]
 
 
 class UploadReader:
-    """Reads one request. `check_password` is called with the password's bytes the moment its part is complete."""
+    """Reads one request. `check_password` is called with the password's bytes the moment its part is complete.
+
+    Whoever is logged in sends no password.
+    """
 
     def __init__(
         self,
         request: Request,
         *,
+        form: Form,
         media: Media,
         photo_path: str,
         limit_bytes: int,
         seconds: float,
-        check_password: Callable[[bytes], Awaitable[None]],
         turns: Turns,
+        check_password: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> None:
         self._request = request
+        self._form = form
         self._media = media
         self._limit_bytes = limit_bytes
         self._seconds = seconds
         self._check_password = check_password
         self._turns = turns
         self._began = time.monotonic()
-        self._upload = Upload(photo_path=photo_path)
+        self._upload = Upload(form=form, photo_path=photo_path)
 
     async def read(self) -> Upload:
         """The whole form. Raises `Refusal`; the caller removes the photo's file, whatever happens."""
@@ -90,7 +112,7 @@ class UploadReader:
             max_segment_count=MAX_FIELDS + 1,
             header_charset="latin-1",  # a file's name may come in any code page, and does not matter
         )
-        sink: _Part | None = None
+        sink: Part | None = None
         try:
             async for chunk in self._chunks():
                 if parser.closed:
@@ -119,27 +141,28 @@ class UploadReader:
             raise Refusal(Failure.INVALID_REQUEST, "The form must be multipart/form-data with a boundary.")
         return boundary
 
-    def _open_part(self, name: str) -> "_Part":
-        if name != PHOTO_FIELD:
-            return _TextPart(name)
+    def _open_part(self, name: str) -> Part:
+        if name != self._form.photo_field:
+            return TextPart(name, limit_bytes=self._form.max_field_bytes)
         if self._upload.photo_bytes is not None:
-            raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {PHOTO_FIELD}.")
+            raise Refusal(Failure.INVALID_REQUEST, f"There is more than one {name}.")
         known = HASHES.get(len(self._upload.fields.get("hash", b"").strip()))
-        wanted = {"sha256", known} if known else set(HASHES.values())
-        return _PhotoPart(
-            self._media.new_file(self._upload.photo_path),
+        wanted = {"sha256"} | ({known} if known else self._form.hashes)
+        return PhotoPart(
+            self._media,
+            self._upload.photo_path,
             hashes=wanted,
             limit_bytes=self._limit_bytes,
             turn=lambda: self._turns.turn(since=self._began),
         )
 
-    async def _part_done(self, part: "_Part") -> None:
-        if isinstance(part, _PhotoPart):
+    async def _part_done(self, part: Part) -> None:
+        if isinstance(part, PhotoPart):
             self._upload.photo_bytes = part.size
             self._upload.digests = {name: digest.hexdigest() for name, digest in part.digests.items()}
-        elif isinstance(part, _TextPart) and part.name not in self._upload.fields:
+        elif isinstance(part, TextPart) and part.name not in self._upload.fields:
             self._upload.fields[part.name] = bytes(part.value)
-            if part.name == "password":
+            if part.name == "password" and self._check_password is not None:
                 await self._check_password(bytes(part.value))
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -174,83 +197,3 @@ class UploadReader:
             raise Refusal(Failure.UPLOAD_STALLED) from None
         except ClientDisconnect:
             raise Refusal(Failure.INVALID_REQUEST, "The client was gone before the form was complete.") from None
-
-
-class _TextPart:
-    """A field: kept in memory, up to 64 KiB."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.value = bytearray()
-
-    async def write(self, data: bytes) -> None:
-        if self.name == "password":  # the rest of one that is too long to be right is not kept
-            self.value += data[: MAX_PASSWORD_BYTES + 1 - len(self.value)]
-            return
-        self.value += data
-        if len(self.value) > MAX_FIELD_BYTES:
-            raise Refusal(Failure.INVALID_REQUEST, "A field is too long.")
-
-    async def close(self) -> None:
-        pass
-
-    async def abort(self) -> None:
-        pass
-
-
-class _PhotoPart:
-    """The photo: written and hashed in a thread, a quarter of a megabyte at a time, in the pieces in which it came."""
-
-    def __init__(
-        self,
-        descriptor: int,
-        *,
-        hashes: set[str],
-        limit_bytes: int,
-        turn: Callable[[], AbstractAsyncContextManager[None]],
-    ) -> None:
-        self.size = 0
-        self._turn = turn
-        self.digests = {name: hashlib.new(name, usedforsecurity=False) for name in hashes}
-        self._descriptor: int | None = descriptor
-        self._limit_bytes = limit_bytes
-        self._pieces: list[bytes] = []
-        self._pieces_bytes = 0
-
-    async def write(self, data: bytes) -> None:
-        self.size += len(data)
-        if self.size > self._limit_bytes:
-            raise Refusal(Failure.PAYLOAD_TOO_LARGE)
-        self._pieces.append(data)
-        self._pieces_bytes += len(data)
-        if self._pieces_bytes >= WRITE_BYTES or len(self._pieces) == MOST_PIECES:
-            await self._flush()
-
-    async def close(self) -> None:
-        await self._flush()
-        await self.abort()
-
-    async def abort(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    async def _flush(self) -> None:
-        pieces, self._pieces, self._pieces_bytes = self._pieces, [], 0
-        try:
-            async with self._turn():
-                await asyncio.to_thread(self._write_and_hash, pieces)
-        except OSError as error:
-            raise storage_refusal(error) from error
-
-    def _write_and_hash(self, pieces: list[bytes]) -> None:
-        assert self._descriptor is not None
-        for piece in pieces:
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-            for digest in self.digests.values():
-                digest.update(piece)
-
-
-_Part = _TextPart | _PhotoPart

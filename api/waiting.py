@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import structlog
 
-from photochanger import job_state
+from photochanger import job_state, metrics
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.job_state import JobState
 
@@ -31,12 +31,14 @@ class Waiting:
         """The job once it is final; None when it was not within these seconds."""
         future: asyncio.Future[JobState] = asyncio.get_running_loop().create_future()
         self._waiting[job_id].add(future)
+        metrics.IN_HAND.labels("waiting").inc()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, seconds)):
                     return await future
             return None
         finally:
+            metrics.IN_HAND.labels("waiting").dec()
             self._waiting[job_id].discard(future)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
@@ -46,10 +48,13 @@ class Waiting:
         loop = asyncio.get_running_loop()
         while True:
             started = loop.time()
+            metrics.look_at_pool("api", self._db)
             if self._waiting:
                 try:
                     await self._tick()
+                    metrics.TICKS.labels("ok").inc()
                 except UNAVAILABLE as error:
+                    metrics.TICKS.labels("failed").inc()
                     log.warning("job_poll_failed", error=type(error).__name__, waiting=len(self))
             await asyncio.sleep(max(0.05, self._tick_seconds - (loop.time() - started)))
 

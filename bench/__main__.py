@@ -17,6 +17,8 @@ BENCHMARKS = {
     "memory": "an API process with many waiting requests and large uploads; a runner with 16 photos in work",
     "turbotext": "300 jobs in a provider's own queue at once, which takes 30 s",
     "pictures": "a picture child's tasks",
+    "sweep": "the cleanup: many expired results, nothing to do beside many rows, and booths meanwhile",
+    "log": "pages of the job log and a slot's gallery beside a million finished jobs",
     "stats": "the statistics beside a million jobs of 30 days",
     "queue": "the queue beside procrastinate, and beside a million finished jobs",
 }

@@ -43,6 +43,8 @@ class House:
     database: Server
     database_url: str
     folder: Path
+    environment: Mapping[str, str]
+    """What its processes are told, for one more of them."""
     processes: Mapping[str, list[psutil.Process]] = field(default_factory=dict)
     """By kind: `api`, `runner`, `simulators`, and what a benchmark adds."""
 
@@ -151,6 +153,7 @@ def house(
             database=base,
             database_url=database_url,
             folder=folder,
+            environment=environment,
             processes=processes,
         )
         await_answer(home.url, "/livez")

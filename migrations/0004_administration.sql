@@ -9,16 +9,27 @@ ALTER TABLE job_input
 UPDATE job_input SET created_at = job.created_at FROM job WHERE job.job_id = job_input.job_id;
 ALTER TABLE job_input ALTER COLUMN created_at SET NOT NULL;
 CREATE INDEX job_input_created ON job_input (created_at);
+CREATE INDEX job_input_slot ON job_input (slot_id, created_at);
+CREATE INDEX job_input_provider ON job_input ((snapshot ->> 'provider'), created_at);
+
+-- What is seldom may have indexes on `job`: they are written for few of its moves.
 CREATE INDEX job_failed ON job (created_at) WHERE status IN ('failed', 'timeout');
+CREATE INDEX job_failed_slot ON job (slot_id, created_at) WHERE status IN ('failed', 'timeout');
+CREATE INDEX job_failed_reason ON job (failure_reason, created_at) WHERE status IN ('failed', 'timeout');
+CREATE INDEX job_on_fallback ON job (created_at) WHERE on_fallback;
+CREATE INDEX job_ui_test ON job (created_at) WHERE source = 'ui_test';
 -- A slot's last failure, also where only others have failed of late. By its end: for an order by created_at the planner
--- would walk the index above, through the failures of all slots.
-CREATE INDEX job_failed_slot ON job (slot_id, finished_at DESC) WHERE status IN ('failed', 'timeout');
+-- walks job_failed, through the failures of all slots.
+CREATE INDEX job_failed_last ON job (slot_id, finished_at DESC) WHERE status IN ('failed', 'timeout');
 
 ALTER TABLE media_object
     ADD COLUMN title text CHECK (length(title) BETWEEN 1 AND 200),
     ADD COLUMN width integer CHECK (width > 0),
     ADD COLUMN height integer CHECK (height > 0),
     ADD COLUMN created_by text;
+
+-- A picture is a template once, however often it is registered.
+CREATE UNIQUE INDEX media_object_template ON media_object (sha256) WHERE kind = 'template';
 
 -- Lines without a job are what administrators did; `actor` is who.
 ALTER TABLE processing_log ADD COLUMN actor text;
@@ -68,6 +79,7 @@ CREATE TABLE provider_check (
     checked_at   timestamptz,
     good         boolean,
     sentence     text CHECK (length(sentence) <= 300),
+    taken_at     timestamptz,
     CHECK ((checked_at IS NULL) = (good IS NULL))
 );
 
@@ -82,7 +94,8 @@ CREATE TABLE purge (
     bytes        bigint CHECK (bytes >= 0)
 );
 
-CREATE INDEX purge_open ON purge (requested_at) WHERE finished_at IS NULL;
+-- Of those that wait there is one per slot, and one of all slots.
+CREATE UNIQUE INDEX purge_open ON purge (slot_id) NULLS NOT DISTINCT WHERE finished_at IS NULL;
 
 CREATE TABLE storage_figure (
     name        text PRIMARY KEY,
@@ -137,5 +150,13 @@ CREATE TABLE alert (
     since        timestamptz NOT NULL DEFAULT now(),
     told_at      timestamptz,
     times_seen   integer NOT NULL DEFAULT 1 CHECK (times_seen > 0),
-    sentence     text NOT NULL
+    sentence     text NOT NULL,
+    seen_at      timestamptz NOT NULL DEFAULT now()
 );
+
+-- When each sweep was last through: by this everyone sees that the cleanup daemon lives.
+CREATE TABLE sweep_run (
+    name        text PRIMARY KEY,
+    finished_at timestamptz NOT NULL DEFAULT now(),
+    count       integer NOT NULL CHECK (count >= 0)
+) WITH (fillfactor = 50);

@@ -1,11 +1,15 @@
 """`photochanger up | migrate | check | …`: the commands of the core, and those the other packages bring."""
 
 import argparse
+import asyncio
 import sys
 from importlib.metadata import entry_points
 
-from photochanger import doctor, keys, migrate, providers, up
+from cryptography.fernet import MultiFernet
+
+from photochanger import admin_commands, doctor, keys, media_root, migrate, providers, secret_store, up
 from photochanger.command import Command
+from photochanger.db import Database
 from photochanger.errors import ConfigurationError
 from photochanger.settings import Settings
 from photochanger.startup import CONFIGURATION_EXIT, database_url
@@ -35,6 +39,39 @@ def _doctor(_arguments: argparse.Namespace) -> int:
     return doctor.report(findings, print)
 
 
+def _adopt_media(_arguments: argparse.Namespace) -> int:
+    settings = Settings.from_env()
+    url = database_url(settings)
+    migrate.check_schema(url)
+
+    async def adopt() -> None:
+        async with Database(url, connections=1) as db:
+            await media_root.adopt(db, settings.media_root)
+
+    try:
+        asyncio.run(adopt())
+    except OSError as error:
+        raise ConfigurationError([f"{settings.media_root} cannot be marked: {error.strerror}"]) from error
+    print(f"{settings.media_root} is this installation's folder for pictures from now on")
+    return 0
+
+
+def _secrets(_arguments: argparse.Namespace) -> int:
+    settings = Settings.from_env()
+    names = asyncio.run(_rotate(keys.secrets_box(settings), database_url(settings)))
+    print(f"encrypted anew with the first key of SECRETS_KEY: {', '.join(names) or 'nothing is stored'}")
+    return 0
+
+
+async def _rotate(box: MultiFernet, url: str) -> list[str]:
+    async with Database(url, connections=1) as db, db.begin() as conn:
+        return await secret_store.rotate(conn, box, by="command")
+
+
+def _secrets_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["rotate"], help="encrypt all stored secrets with the first key anew")
+
+
 def _keys(_arguments: argparse.Namespace) -> int:
     settings = Settings.from_env()
     for path in keys.ensure(settings):
@@ -47,7 +84,17 @@ def _keys(_arguments: argparse.Namespace) -> int:
 CORE = [
     Command("up", "start everything under supervisor, in the foreground", _no_arguments, lambda _: up.run()),
     Command("migrate", "bring the database's schema to this release", _no_arguments, _migrate),
+    Command(
+        "adopt-media",
+        "take MEDIA_ROOT as the right folder, though its marker is missing or another",
+        _no_arguments,
+        _adopt_media,
+    ),
     Command("keys", "make the keys that sign sessions and encrypt secrets, where there are none", _no_arguments, _keys),
+    *admin_commands.COMMANDS,
+    Command(
+        "secrets", "encrypt stored secrets anew, when SECRETS_KEY has a new first key", _secrets_arguments, _secrets
+    ),
     Command(
         "doctor", "look at a running installation, and say what is in order and what is not", _no_arguments, _doctor
     ),

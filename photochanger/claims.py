@@ -116,6 +116,7 @@ def _claim(chosen: Subquery) -> Prepared:
             *columns,
             claimed.c.provider_job_reference.label("reference"),
             func.extract("epoch", claimed.c.expires_at - func.clock_timestamp()).label("seconds_left"),
+            func.extract("epoch", func.clock_timestamp() - claimed.c.run_after).label("waited_seconds"),
             job_input.c.snapshot,
             job_input.c.photo_path,
         )
@@ -162,4 +163,4 @@ async def claim_within_limits(
 
 
 def _jobs(rows: list[dict[str, Any]]) -> list[Job]:
-    return [Job(**{**row, "seconds_left": float(row["seconds_left"])}) for row in rows]
+    return [Job(**{**row, **{name: float(row[name]) for name in ("seconds_left", "waited_seconds")}}) for row in rows]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Text, bindparam, cast, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from photochanger import provider_orders
 from photochanger.providers import Providers
 from photochanger.tables import MOMENT, job_attempt
 
@@ -44,15 +45,17 @@ _USED = select(
 async def all_limits(conn: AsyncConnection, providers: Providers) -> list[DailyLimit]:
     """Of each provider that has one."""
     found = []
+    limits = await provider_orders.limits_in_force(conn, providers)
     for provider in providers.by_name.values():
-        if provider.limits.per_day is not None:
+        per_day = limits[provider.name].per_day
+        if per_day is not None:
             values = {"of_provider": provider.name, "zone": provider.limits.day_zone}
             row = (await conn.execute(_USED, values)).one()
-            reaches = _reaches(row.now, left=provider.limits.per_day - row.today, per_hour=row.last_hour)
+            reaches = _reaches(row.now, left=per_day - row.today, per_hour=row.last_hour)
             found.append(
                 DailyLimit(
                     provider=provider.name,
-                    per_day=provider.limits.per_day,
+                    per_day=per_day,
                     used_today=row.today,
                     last_hour=row.last_hour,
                     day_ends_at=row.day_ends_at,

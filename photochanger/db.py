@@ -7,6 +7,8 @@ holds a connection over an upload, a wait or a provider's call: the server ends 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +16,7 @@ import psycopg
 import psycopg_pool
 import structlog
 from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -43,6 +46,21 @@ SESSION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "5000",
 }
+
+
+async def moment_now(conn: AsyncConnection) -> datetime:
+    """The moment by the database's clock, the only one."""
+    now: datetime = (await conn.execute(select(func.now()))).scalar_one()
+    return now
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolFigures:
+    """How a pool is used at the moment: its connections, those nobody has borrowed, and who waits for one."""
+
+    size: int
+    idle: int
+    waiting: int
 
 
 class Database:
@@ -113,6 +131,12 @@ class Database:
             if self._mending is None or self._mending.done():
                 self._mending = asyncio.create_task(self._pool.check())
             raise
+
+    def pool_figures(self) -> PoolFigures:
+        """How busy the pool is."""
+        told = self._pool.get_stats()
+        idle, waiting = told.get("pool_available", 0), told.get("requests_waiting", 0)
+        return PoolFigures(size=told.get("pool_size", 0), idle=idle, waiting=waiting)
 
     async def wait_until_reachable(self, *, seconds: float) -> None:
         """For a process that starts beside its database. Raises one of `UNAVAILABLE` after that long."""

@@ -6,18 +6,20 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import breaker, migrate, slots
+from photochanger import admins, breaker, media_root, migrate, provider_orders, slot_rules, slots
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import ConfigurationError, Refusal
 from photochanger.media import Media
+from photochanger.provider_orders import ProviderOrders
 from photochanger.providers import Providers
 from photochanger.settings import Settings
-from photochanger.tables import runner, slot
+from photochanger.tables import runner
 
 LINK_SECONDS = 5.0
 
@@ -33,8 +35,13 @@ class Finding:
 
 def examine(settings: Settings, providers: Providers, *, database_url: str) -> list[Finding]:
     """Everything, whatever is wrong with any of it."""
-    findings = [_schema(database_url), _folders(settings), _link(settings, providers)]
-    findings += asyncio.run(_rows(settings, providers, database_url))
+    schema = _schema(database_url)
+    readable = database_url if schema.in_order else None
+    orders = asyncio.run(provider_orders.load_once(settings, providers, database_url=readable))
+    folders = asyncio.run(_folders(settings, database_url))
+    findings = [schema, folders, _accounts(settings), _link(settings, providers, orders), _keys(orders)]
+    if readable is not None:
+        findings += asyncio.run(_rows(providers, orders, readable))
     return findings
 
 
@@ -48,21 +55,39 @@ def _schema(database_url: str) -> Finding:
     return Finding("schema", in_order=True, told="as this release needs it")
 
 
-def _folders(settings: Settings) -> Finding:
+async def _folders(settings: Settings, database_url: str) -> Finding:
+    known: str | None = None
+    with suppress(*UNAVAILABLE):
+        async with Database(database_url, connections=1) as db, db.begin() as conn:
+            known = await media_root.known_id(conn)
     try:
-        Media(settings.media_root).check_room()
+        Media(settings.media_root, known).check_room()
     except (Refusal, OSError) as error:
         return Finding("media", in_order=False, told=f"{settings.media_root}: {error}")
     return Finding("media", in_order=True, told=f"{settings.media_root} is writable and has room")
 
 
-def _link(settings: Settings, providers: Providers) -> Finding:
+def _keys(orders: ProviderOrders) -> Finding:
+    """Whether keys in the database can be read; no key itself."""
+    told = "; ".join(orders.unreadable) or f"of {', '.join(sorted(orders.keys)) or 'no provider'}"
+    return Finding("keys", in_order=not orders.unreadable, told=told)
+
+
+def _accounts(settings: Settings) -> Finding:
+    try:
+        names = sorted(admins.read(admins.file_of(settings)))
+    except ConfigurationError as error:
+        return Finding("accounts", in_order=False, told=str(error))
+    told = ", ".join(names) or "nobody can log in: photochanger set-password NAME makes an account"
+    return Finding("accounts", in_order=bool(names), told=told)
+
+
+def _link(settings: Settings, providers: Providers, orders: ProviderOrders) -> Finding:
     """Whether a public link really leads to this API: an unknown picture must be unknown in our own words."""
     fetching = sorted(
         name
         for name, provider in providers.by_name.items()
-        if settings.provider_key(name)
-        and any(operation.requires_public_media for operation in provider.operations.values())
+        if name in orders.keys and any(operation.requires_public_media for operation in provider.operations.values())
     )
     if settings.public_base_url is None:
         told = "PUBLIC_MEDIA_BASE_URL is not set" + (f", and {', '.join(fetching)} cannot fetch" if fetching else "")
@@ -86,13 +111,13 @@ def _get(url: str) -> tuple[int, dict[str, object]]:
         return error.code, body if isinstance(body, dict) else {}
 
 
-async def _rows(settings: Settings, providers: Providers, database_url: str) -> list[Finding]:
+async def _rows(providers: Providers, orders: ProviderOrders, database_url: str) -> list[Finding]:
     try:
         async with Database(database_url, connections=1) as db, db.begin() as conn:
             return [
                 await _runners(conn),
                 await _circuits(conn),
-                *await _slots(conn, settings, providers),
+                *await _slots(conn, providers, orders),
             ]
     except UNAVAILABLE:
         return []  # told already
@@ -109,19 +134,20 @@ async def _circuits(conn: AsyncConnection) -> Finding:
     return Finding("circuits", in_order=not open_now, told=(told and f"open: {told}") or "all closed")
 
 
-async def _slots(conn: AsyncConnection, settings: Settings, providers: Providers) -> list[Finding]:
-    """Active slots whose settings their provider would refuse, or whose provider has no key."""
+async def _slots(conn: AsyncConnection, providers: Providers, orders: ProviderOrders) -> list[Finding]:
+    """Slots that their provider would refuse, or whose provider has no key. One that is switched off harms nobody."""
     findings = []
-    names = (await conn.execute(select(slot.c.slot_id).where(slot.c.is_active).order_by(slot.c.slot_id))).scalars()
-    for slot_id in names.all():
-        found = await slots.get(conn, slot_id)
-        assert found is not None
-        mistakes = providers.mistakes(found.provider, found.operation, found.settings)
-        if settings.provider_key(found.provider) is None:
-            mistakes.append(f"there is no key for {found.provider}")
-        if mistakes:
-            findings.append(Finding(slot_id, in_order=False, told="; ".join(mistakes)))
-    return findings or [Finding("slots", in_order=True, told="all active ones can be served")]
+    for slot in await slots.all_slots(conn):
+        problems = slot_rules.problems(slot_rules.document_of(slot), providers)
+        told = [f"{place}: {sentence}" for place, sentence in sorted(problems.items())]
+        if slot.is_active and slot.provider not in orders.keys:
+            told.append(f"there is no key for {slot.provider}")
+        if told:
+            state = "" if slot.is_active else "is switched off; "
+            findings.append(Finding(slot.slot_id, in_order=not slot.is_active, told=state + "; ".join(told)))
+    if not any(not finding.in_order for finding in findings):
+        findings.append(Finding("slots", in_order=True, told="all active ones can be served"))
+    return findings
 
 
 def report(findings: list[Finding], say: Callable[[str], None]) -> int:

@@ -32,6 +32,7 @@ class Failure(enum.Enum):
     METHOD_NOT_ALLOWED = ("method_not_allowed", 405, "This address does not take that method.")
     UPLOAD_STALLED = ("upload_stalled", 408, "The upload stalled.")
     IDEMPOTENCY_CONFLICT = ("idempotency_conflict", 409, "The idempotency key was used for another file.")
+    JOB_OPEN = ("job_open", 409, "The job is still in work.")
     VERSION_CONFLICT = ("version_conflict", 409, "Somebody else has saved it meanwhile.")
     TEMPLATE_IN_USE = ("template_in_use", 409, "A slot uses this template.")
     PHOTO_GONE = ("photo_gone", 410, "The photo of this job is gone.")
@@ -69,6 +70,19 @@ class Failure(enum.Enum):
 
 
 _BY_CODE = {failure.code: failure for failure in Failure}
+PROVIDER_ERRORS = frozenset(
+    {
+        "bad_response",
+        "content_blocked",
+        "no_image",
+        "provider_4xx",
+        "provider_unavailable",
+        "quota",
+        "network",
+        "provider_auth",
+    }
+)
+"""Codes that count as the provider's errors in every figure."""
 
 PROVIDER_ERRORS = frozenset(
     failure.code

@@ -1,15 +1,16 @@
-"""The first start of an installation: an ingest password, unless one is set already."""
+"""The first start of an installation: an ingest password and two administrators, where there are none already."""
 
 import asyncio
 import secrets
 from pathlib import Path
 
-from photochanger import app_settings
+from photochanger import admins, app_settings
 from photochanger.db import Database
 from photochanger.passwords import hash_password
 from photochanger.settings import Settings
 
 PASSWORD_FILE = "ingest_password"  # noqa: S105 - a file's name
+FIRST_ACCOUNTS = ("serg", "igor")
 
 
 async def ensure_ingest_password(settings: Settings, database_url: str) -> str | None:
@@ -29,6 +30,20 @@ async def ensure_ingest_password(settings: Settings, database_url: str) -> str |
             await app_settings.store(conn, "ingest.password_hash", kept, by="first start")
     _write_private(settings.home / PASSWORD_FILE, password)
     return password
+
+
+def ensure_accounts(settings: Settings) -> dict[str, str]:
+    """Make the first administrators, when there are none. Their names and passwords, when they were made just now.
+
+    With ADMIN_PASSWORD as both passwords, else random ones; nothing keeps them in the clear: who loses his gets another
+    one by `photochanger set-password`.
+    """
+    path = admins.file_of(settings)
+    if admins.read(path):
+        return {}
+    made = {name: settings.admin_password or secrets.token_urlsafe(12) for name in FIRST_ACCOUNTS}
+    admins.set_passwords(path, {name: password.encode() for name, password in made.items()})
+    return made
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -29,42 +29,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from photochanger.errors import Failure, Refusal
-from photochanger.job import OPEN, Status, literal, status_is
+from photochanger.job import OPEN, Source, Status, literal, status_is
+from photochanger.photo import NewPhoto as NewPhoto
 from photochanger.prepared import Prepared, rows_of_all
 from photochanger.tables import HexId, job, job_input, processing_log
 
 LOCK_CLASS = 41_001
 DUPLICATE_OF_DONE_SECONDS = 60
 RETRY_AFTER_SECONDS = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewPhoto:
-    """A photo that has passed every check and lies in `ingest/`."""
-
-    job_id: str
-    source: str
-    slot_id: str
-    slot_version: int
-    provider: str
-    snapshot: Mapping[str, Any]
-    booth_fields: Mapping[str, str]
-    photo_path: str
-    """Relative to MEDIA_ROOT."""
-    mime: str
-    size_bytes: int
-    width: int
-    height: int
-    sha256: bytes
-    idempotency_key: str | None
-    age_seconds: float
-    """From the request's arrival to the beginning of the transaction that takes it in."""
-    sync_response_seconds: int
-    least_seconds: float
-    """The shortest time the provider needs: later than that before the deadline nothing is started."""
-    max_attempts: int
-    replay_of: str | None = None
-    """The job that an administrator runs again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +75,7 @@ _BY_FILE = _newest(
             status_is(Status.DONE),
             job.c.finished_at > func.now() - literal_column(f"interval '{DUPLICATE_OF_DONE_SECONDS} seconds'"),
             job.c.result_path.is_not(None),
+            job.c.result_expires_at > func.now(),
         ),
     ),
 )
@@ -110,6 +83,8 @@ _BY_FILE = _newest(
 
 async def admit(conn: AsyncConnection, photo: NewPhoto, *, in_work_limit: int) -> Admission:
     """Queue the photo, or join the job that has it. In a transaction, which holds the slot's lock until its end.
+
+    What an administrator runs joins nothing: its settings may be another form's, and who runs it again wants it run.
 
     Raises `Refusal`: `idempotency_conflict` for a key used with another file, `rate_limited` past the slot's limit.
     """
@@ -137,6 +112,8 @@ def _same_photo(photo: NewPhoto) -> tuple[Prepared, dict[str, Any]]:
 
 def _job_to_join(photo: NewPhoto, found: Mapping[str, Any]) -> str | None:
     """The job that was found, if it can still answer. A key that came with another file is a conflict."""
+    if photo.source != Source.INGEST:
+        return None
     job_id: str = found["job_id"]
     if photo.idempotency_key is not None and found["photo_sha256"] != photo.sha256:
         raise Refusal(Failure.IDEMPOTENCY_CONFLICT, job_id=job_id)
@@ -165,7 +142,7 @@ def _insert() -> Prepared:
             created_at=created_at,
             expires_at=expires_at,
             start_by=expires_at - seconds("least_seconds"),
-            run_after=created_at,
+            run_after=func.now(),
         )
         .cte("new_job")
     )

@@ -22,6 +22,15 @@ class Status(enum.StrEnum):
     TIMEOUT = "timeout"
 
 
+class Source(enum.StrEnum):
+    """Where a photo came from. Figures are kept apart by it, and only the booths' results are public in a gallery."""
+
+    INGEST = "ingest"
+    """A booth."""
+    UI_TEST = "ui_test"
+    """An administrator: a test run, or a job that is run again."""
+
+
 OPEN = (Status.QUEUED, Status.RUNNING, Status.WAITING)
 FINAL = (Status.DONE, Status.FAILED, Status.TIMEOUT)
 
@@ -49,6 +58,8 @@ class Job:
     """Until its deadline, at the moment of the claim."""
     snapshot: Mapping[str, Any]
     photo_path: str
+    waited_seconds: float = 0.0
+    """How long it could have been claimed before."""
 
     @property
     def plan(self) -> Mapping[str, Any]:

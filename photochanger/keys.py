@@ -46,21 +46,59 @@ def secrets_box(settings: Settings) -> MultiFernet:
         raise ConfigurationError(["SECRETS_KEY: must be Fernet keys with commas between"]) from error
 
 
+def secrets_box_if_any(settings: Settings) -> MultiFernet | None:
+    """As `secrets_box`, but None where no key was ever made: an installation whose keys are in the environment only.
+
+    Raises `ConfigurationError` for a key that is none, or that others may read.
+    """
+    if settings.secrets_key is None and not (settings.home / FOLDER / "secrets_key").exists():
+        return None
+    return secrets_box(settings)
+
+
 def write_private(path: Path, text: str) -> bool:
     """A new file for its owner alone, complete or not there. False when there is one already."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    draft = _draft(path, text)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         path.hardlink_to(draft)
     except FileExistsError:
         return False
     finally:
         draft.unlink()
     return True
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Put this in the place of what there is, for its owner alone: one or the other, whatever happens meanwhile."""
+    draft = _draft(path, text)
+    try:
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _draft(path: Path, text: str) -> Path:
+    """The whole text beside its place. root leaves it to the owner of the folder, whose processes are to read it."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        draft.unlink()
+        raise
+    return draft
 
 
 def check_private(path: Path) -> None:

@@ -2,29 +2,41 @@
 
     ingest/<job_id>            the booth's photo, until its job is final
     work/<job_id>-<claim>…     what a runner is preparing or checking; gone when its step ends
+    work/<media_id>…           what an administrator uploads, until it is checked; gone when the request ends
     results/<job_id>.<ext>     changed pictures, until they expire
     previews/<job_id>.webp     beside them
-    provider/<media_id>.<ext>  what a provider fetches by a public link, until its job's deadline
+    provider/<media_id>.<ext>  what has a public link for a while: what providers fetch, what administrators upload
     templates/<media_id>.<ext> pictures that slots put beside the photo, until an administrator deletes them
+    templates/previews/        their thumbnails, <media_id>.webp
 
-A file gets its final name by a rename, when it is complete and on disk, and only then its row. Names are our own, never
-a client's; nothing is opened through a link.
+A file is complete and on disk before its row says so; what replaces something gets its name by a rename. Names are our
+own, never a client's; nothing is opened through a link.
+
+MEDIA_ROOT is usually a disk of its own. While that is not mounted, the bare folder under it looks the same: the marker,
+which lies on the disk and says whose it is, tells them apart (`media_root.py`).
 """
 
 import errno
 import os
 import re
+import secrets
 import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from photochanger.errors import Failure, Refusal
 
-FOLDERS = ("ingest", "work", "work/previews", "results", "previews", "provider", "templates")
+log = structlog.get_logger()
+
+MARKER = ".photochanger-media"
+FOLDERS = ("ingest", "work", "work/previews", "results", "previews", "provider", "templates", "templates/previews")
 RELATIVE = re.compile(
-    r"(ingest/[0-9a-f]{32}|(results|provider|templates)/[0-9a-f]{32}\.(jpg|png|webp)|previews/[0-9a-f]{32}\.webp)"
+    r"((ingest|work)/[0-9a-f]{32}|(results|provider|templates)/[0-9a-f]{32}\.(jpg|png|webp)"
+    r"|(templates/)?previews/[0-9a-f]{32}\.webp)"
 )
 FILE_MODE = 0o640
 LEAST_FREE_BYTES = 500_000_000
@@ -37,6 +49,57 @@ class Media:
     """The folder and what lies where in it."""
 
     root: Path
+    root_id: str | None = None
+    """What its marker must say. None: it is not looked at."""
+
+    def marker(self) -> str | None:
+        """What the marker says; None where there is none that could be read."""
+        try:
+            descriptor = os.open(self.root / MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return os.read(descriptor, 64).decode("ascii", "replace").strip()
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def is_ours(self) -> bool:
+        """Whether this is the folder that this installation's database knows: one small file is read."""
+        return self.root_id is None or self.marker() == self.root_id
+
+    def check_root(self) -> None:
+        """Raises `Refusal` (`storage_full`), and says why in the log, when this is not the right folder."""
+        if self.is_ours():
+            return
+        found = self.marker()
+        why = "it has no marker: is its disk mounted?" if found is None else "it belongs to another installation"
+        log.error("media_root_refused", root=str(self.root), why=why, marker=found, wanted=self.root_id)
+        raise Refusal(Failure.STORAGE_FULL, "The disk for pictures is not there.")
+
+    def mark(self, *, replace: bool = False) -> None:
+        """Say in the folder whose it is, unless it says that of somebody already; with `replace` all the same.
+
+        Raises `OSError` when it cannot be written.
+        """
+        assert self.root_id is not None
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o750)
+        draft = self.root / f"{MARKER}.{secrets.token_hex(4)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(f"{self.root_id}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                draft.replace(self.root / MARKER)
+            else:
+                with suppress(FileExistsError):
+                    (self.root / MARKER).hardlink_to(draft)
+        finally:
+            draft.unlink(missing_ok=True)
+        _sync_folder(self.root)
 
     def create_folders(self) -> None:
         """At start-up. Raises `OSError` when MEDIA_ROOT cannot be written."""
@@ -55,6 +118,7 @@ class Media:
 
     def new_file(self, relative: str) -> int:
         """A descriptor of a new, empty file. Raises `Refusal` (`storage_full`) when there is no room or no folder."""
+        self.check_root()
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             return os.open(self.path_of(relative), flags, FILE_MODE)
@@ -68,6 +132,7 @@ class Media:
         it changes nothing.
         """
         target = self.path_of(relative)
+        self.check_root()
         try:
             finished.rename(target)
         except FileNotFoundError as error:
@@ -83,6 +148,34 @@ class Media:
         """Give a file a second name, which lives on when the first one goes. Raises `Refusal` (`storage_full`)."""
         try:
             self.path_of(relative).hardlink_to(finished)
+        except OSError as error:
+            raise storage_refusal(error) from error
+
+    def copy(self, source: str, target: str) -> int | None:
+        """A new file with the bytes of another, on disk; how many, or None when there is no such file any more.
+
+        Raises `Refusal` (`storage_full`).
+        """
+        if self.regular_file(source) is None:
+            return None
+        try:
+            reading = os.open(self.path_of(source), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(reading, "rb") as old, os.fdopen(self.new_file(target), "wb") as new:
+            try:
+                shutil.copyfileobj(old, new, 1024 * 1024)
+                new.flush()
+                os.fsync(new.fileno())
+                _sync_folder(self.path_of(target).parent)
+                return new.tell()
+            except OSError as error:
+                raise storage_refusal(error) from error
+
+    def sync(self, folder: str) -> None:
+        """Have the names in one of `FOLDERS` on disk. Raises `Refusal` (`storage_full`)."""
+        try:
+            _sync_folder(self.folder(folder))
         except OSError as error:
             raise storage_refusal(error) from error
 
@@ -111,7 +204,8 @@ class Media:
         return (path, found) if stat.S_ISREG(found.st_mode) else None
 
     def check_room(self) -> None:
-        """Raises `Refusal` (`storage_full`) below 500 MB or 5 %, and when the folder is gone or read-only."""
+        """Raises `Refusal` (`storage_full`) below 500 MB or 5 %, and when the folder is gone, another or read-only."""
+        self.check_root()
         try:
             usage = shutil.disk_usage(self.folder("ingest"))
             writable = os.access(self.folder("ingest"), os.W_OK)

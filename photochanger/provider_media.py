@@ -1,4 +1,5 @@
-"""Provider media: pictures that a provider fetches by itself, from a public link that ends with the job's time.
+"""Pictures with a public link for a while: provider media, which a provider fetches by itself until its job's deadline,
+and uploads, which administrators register for as long as a booth waits for a picture.
 
 The id is 128 random bits and the whole secret. The file lies under `provider/` until the cleanup comes by; the link
 says 410 from the moment it has expired, by the database's clock.
@@ -7,10 +8,13 @@ says 410 from the moment it has expired, by the database's clock.
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from photochanger.images import CheckedResult
+from photochanger.picture_kinds import EXTENSIONS
 from photochanger.tables import job, media_object
 
 
@@ -48,6 +52,33 @@ async def publish(
     await conn.execute(insert(media_object).from_select(columns, row))
 
 
+async def publish_upload(
+    conn: AsyncConnection, *, media_id: str, picture: CheckedResult, seconds: int, by: str
+) -> datetime:
+    """Give an administrator's picture a link for so many seconds; the moment at which it ends."""
+    row = {
+        "media_object_id": media_id,
+        "kind": "upload",
+        "path": upload_path(media_id, picture.mime),
+        "mime": picture.mime,
+        "bytes": picture.size_bytes,
+        "sha256": picture.sha256,
+        "width": picture.width,
+        "height": picture.height,
+        "created_by": by,
+        "expires_at": func.now() + timedelta(seconds=seconds),
+    }
+    expires_at: datetime = (
+        await conn.execute(insert(media_object).values(row).returning(media_object.c.expires_at))
+    ).scalar_one()
+    return expires_at
+
+
+def upload_path(media_id: str, mime: str) -> str:
+    """Where an upload lies, relative to MEDIA_ROOT: beside provider media, whose life it shares."""
+    return f"provider/{media_id}.{EXTENSIONS[mime]}"
+
+
 _COLUMNS = [
     media_object.c.media_object_id,
     media_object.c.path,
@@ -57,8 +88,9 @@ _COLUMNS = [
 
 
 async def get(conn: AsyncConnection, media_id: str) -> MediaObject | None:
-    """Provider media, or None when there is none with this id."""
-    query = select(*_COLUMNS).where(media_object.c.media_object_id == media_id, media_object.c.kind == "provider_media")
+    """What has or had a link with this id: provider media or an upload, never a template. None: nothing."""
+    linked = media_object.c.kind.in_(("provider_media", "upload"))
+    query = select(*_COLUMNS).where(media_object.c.media_object_id == media_id, linked)
     row = (await conn.execute(query)).one_or_none()
     return None if row is None else MediaObject(**row._mapping)  # noqa: SLF001
 

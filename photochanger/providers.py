@@ -15,13 +15,14 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from photochanger import json_rules, model_rules
 from photochanger.errors import ConfigurationError
 from photochanger.resources import folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One model of a provider. `capabilities` is for its driver alone: sizes, ratios and the like."""
+    """One model of a provider. `capabilities` is its whole entry: sizes, ratios and the like (model_rules.py)."""
 
     name: str
     retired: bool
@@ -113,16 +114,22 @@ class Providers:
         found = self.by_name[provider]
         return found, found.operations[operation]
 
-    def mistakes(self, provider: str, operation: str, settings: Mapping[str, Any]) -> list[str]:
-        """What is wrong with a slot's settings: "settings.retries: 9 is greater than the maximum of 3"."""
-        try:
-            _, found = self.get(provider, operation)
-        except KeyError as error:
-            return [f"there is no {error.args[0]!r} in providers.json"]
+    def mistakes(self, provider: str, operation: str, settings: Mapping[str, Any]) -> dict[str, str]:
+        """What is wrong with a slot's plan: a sentence by `provider`, `operation` or the setting (`settings.size`)."""
+        if provider not in self.by_name:
+            return {"provider": "There is no such provider."}
+        its = self.by_name[provider]
+        found = its.operations.get(operation)
+        if found is None:
+            return {"operation": f"{its.title} has no such operation."}
         if not found.enabled:
-            return [f"{provider} {operation} is switched off in providers.json"]
-        errors = Draft202012Validator(found.settings_schema).iter_errors(settings)
-        return sorted(f"{'.'.join(['settings', *map(str, error.path)])}: {error.message}" for error in errors)
+            return {"operation": f"{its.title} has this operation switched off."}
+        wrong = json_rules.mistakes(found.settings_schema, settings, at=("settings",))
+        if isinstance(named := settings.get("model", its.default_model), str) and named in its.models:
+            model = its.model(settings)
+            for setting, sentence in model_rules.mistakes(model.name, model.capabilities, settings).items():
+                wrong.setdefault(f"settings.{setting}", sentence)
+        return wrong
 
 
 def load(path: Path | None = None) -> Providers:

@@ -6,9 +6,10 @@ administrator.
 """
 
 import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from itsdangerous import BadSignature, Signer
@@ -21,6 +22,7 @@ Kind = Literal["cookie", "bearer"]
 IDLE_SECONDS = 8 * 3600
 LONGEST_SECONDS = 7 * 24 * 3600
 SEEN_EVERY_SECONDS = 60
+PUBLIC_ID_BYTES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +37,24 @@ class Session:
     address: str | None
     user_agent: str | None
 
+    @property
+    def public_id(self) -> str:
+        """Names it in lists: a part of the hash, from which nobody gets to the token."""
+        return self.session_id[:PUBLIC_ID_BYTES].hex()
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ends by itself, unless it is used before."""
+        idle = self.last_seen_at + timedelta(seconds=IDLE_SECONDS)
+        return min(idle, self.created_at + timedelta(seconds=LONGEST_SECONDS))
+
 
 class Tokens:
-    """Signs new ids and recognises them."""
+    """Signs new ids and recognises them. What else is derived from SIGNING_KEY is derived here."""
 
     def __init__(self, signing_key: str) -> None:
         self._signer = Signer(signing_key, salt="photochanger.session", digest_method=hashlib.sha256)
+        self._key = signing_key.encode()
 
     def new(self) -> str:
         """A token nobody can guess: 256 random bits and their signature."""
@@ -52,6 +66,15 @@ class Tokens:
             return hashlib.sha256(self._signer.unsign(token.encode("utf-8", "replace"))).digest()
         except BadSignature:
             return None
+
+    def csrf_token(self, session_id: bytes) -> str:
+        """What a page puts into its forms, and no page of others can know."""
+        return hmac.digest(self._key, b"photochanger.csrf\0" + session_id, hashlib.sha256).hex()
+
+    def mark(self, text: str) -> str:
+        """Stands for a text that is not to be kept, and is the same for the same text."""
+        message = b"photochanger.mark\0" + text.encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, message, hashlib.sha256).hex()[:32]
 
 
 _COLUMNS = [session.c[name] for name in Session.__dataclass_fields__]
@@ -97,6 +120,22 @@ async def end(conn: AsyncConnection, session_id: bytes) -> bool:
         .values(revoked_at=func.now())
     )
     return ended.rowcount == 1
+
+
+async def end_by_public_id(conn: AsyncConnection, public_id: str) -> str | None:
+    """End the session of this name, whose ever it is; its account. None when there is none that counts."""
+    named = func.substr(session.c.session_id, 1, PUBLIC_ID_BYTES) == bytes.fromhex(public_id)
+    ended = await conn.execute(
+        update(session).where(named, _COUNTS).values(revoked_at=func.now()).returning(session.c.account)
+    )
+    account: str | None = ended.scalar_one_or_none()
+    return account
+
+
+async def end_all(conn: AsyncConnection, *, account: str) -> int:
+    """End all of this account's; how many there were."""
+    whose = and_(session.c.account == account, session.c.revoked_at.is_(None))
+    return (await conn.execute(update(session).where(whose).values(revoked_at=func.now()))).rowcount
 
 
 async def open_sessions(conn: AsyncConnection, *, account: str | None = None) -> list[Session]:

@@ -6,17 +6,23 @@ the environment may hold other programs' keys and addresses, which are none of o
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from photochanger.errors import ConfigurationError
+from photochanger.passwords import weakness
 from photochanger.resources import folder
 
 T = TypeVar("T")
 
+Network = IPv4Network | IPv6Network
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+TELEGRAM = "https://api.telegram.org"
 API_KEY = "{}_API_KEY"
 BASE_URL = "{}_BASE_URL"
 """What a provider's two names are made of: its own in capitals goes into the braces."""
@@ -52,12 +58,23 @@ class Settings:
     """Signs sessions. None: the one in `home/secrets`."""
     secrets_key: str | None = field(repr=False)
     """Encrypts provider keys at rest: Fernet keys with commas between, the first one encrypts."""
-    trusted_proxies: str | None
-    """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count, with commas between."""
+    trusted_proxies: tuple[str, ...]
+    """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count."""
     allowed_hosts: tuple[str, ...]
     """Names by which this installation may be called, beside addresses, localhost and the public base URL's."""
     job_retention_days: int
     """How long rows of final jobs stay; their figures stay for good."""
+    metrics_networks: tuple[Network, ...]
+    """Who may read `/metrics` and the details of `/healthz` without a token."""
+    metrics_token: str | None = field(repr=False)
+    """A bearer token that may read them from anywhere."""
+    alert_webhook_url: str | None = field(repr=False)
+    """Alerts are posted here as JSON. None, and no Telegram chat either: nobody is told."""
+    alert_telegram_token: str | None = field(repr=False)
+    alert_telegram_chat_id: str | None
+    """A bot's token, and the chat it tells alerts to."""
+    alert_telegram_base_url: str
+    alert_language: str
 
     def provider_key(self, provider: str) -> str | None:
         """The key of this provider, if the environment has one."""
@@ -88,13 +105,24 @@ class Settings:
             runner_concurrency=reader.get("RUNNER_CONCURRENCY", _whole(1, 256), default=16),
             result_ttl_hours=reader.get("RESULT_TTL_HOURS", _whole(1, 24 * 365), default=72),
             ingest_password=reader.get("INGEST_PASSWORD", _secret, default=None),
-            admin_password=reader.get("ADMIN_PASSWORD", _secret, default=None),
+            admin_password=reader.get("ADMIN_PASSWORD", _strong_password, default=None),
             signing_key=reader.get("SIGNING_KEY", _strong, default=None),
             secrets_key=reader.get("SECRETS_KEY", _secret, default=None),
-            trusted_proxies=reader.get("TRUSTED_PROXIES", str, default=None),
+            trusted_proxies=reader.get("TRUSTED_PROXIES", _proxies, default=()),
             allowed_hosts=reader.get("ALLOWED_HOSTS", _names, default=()),
             job_retention_days=reader.get("JOB_RETENTION_DAYS", _whole(1, 3650), default=90),
+            metrics_networks=reader.get("METRICS_NETWORKS", _networks, default=LOOPBACK),
+            metrics_token=reader.get("METRICS_TOKEN", _strong, default=None),
+            alert_webhook_url=reader.get("ALERT_WEBHOOK_URL", _webhook_url, default=None),
+            alert_telegram_token=reader.get("ALERT_TELEGRAM_TOKEN", _bot_token, default=None),
+            alert_telegram_chat_id=reader.get("ALERT_TELEGRAM_CHAT_ID", _chat_id, default=None),
+            alert_telegram_base_url=reader.get("ALERT_TELEGRAM_BASE_URL", _base_url, default=TELEGRAM),
+            alert_language=reader.get("ALERT_LANGUAGE", _language, default="ru"),
         )
+        if (settings.alert_telegram_token is None) != (settings.alert_telegram_chat_id is None):
+            reader.complain("ALERT_TELEGRAM_TOKEN: set it and ALERT_TELEGRAM_CHAT_ID, or neither")
+        if settings.alert_webhook_url and settings.alert_telegram_token:
+            reader.complain("ALERT_WEBHOOK_URL: set it or ALERT_TELEGRAM_TOKEN, not both")
         reader.finish()
         return settings
 
@@ -136,6 +164,9 @@ class _Reader:
             self._mistakes.append(f"{name}_FILE: {path} cannot be read ({type(error).__name__})")
             return None
 
+    def complain(self, mistake: str) -> None:
+        self._mistakes.append(mistake)
+
     def finish(self) -> None:
         if self._mistakes:
             raise ConfigurationError(self._mistakes)
@@ -165,8 +196,51 @@ def _strong(text: str) -> str:
     return text
 
 
+def _strong_password(text: str) -> str:
+    if sentence := weakness(_secret(text).encode()):
+        raise ValueError(sentence)
+    return text
+
+
+def _proxies(text: str) -> tuple[str, ...]:
+    """Whoever is trusted says who its clients are: everybody cannot be meant."""
+    if any(network.prefixlen == 0 for network in _networks(text)):
+        raise ValueError("must not be everybody")
+    return _names(text)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(name.strip()) for name in text.split(",") if name.strip())
+    except ValueError:
+        raise ValueError("must be addresses or networks like 10.0.0.0/8, with commas between") from None
+
+
+def _webhook_url(text: str) -> str:
+    _base_url(text.partition("?")[0])
+    return _secret(text)
+
+
+def _bot_token(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]{20,100}", text):
+        raise ValueError("must look like 123456:AAE…, as BotFather tells it")
+    return text
+
+
+def _chat_id(text: str) -> str:
+    if not re.fullmatch(r"-?[0-9]{1,20}|@[A-Za-z0-9_]{1,64}", text):
+        raise ValueError("must be a number, or a channel's @name")
+    return text
+
+
+def _language(text: str) -> str:
+    if text not in {"ru", "en"}:
+        raise ValueError("must be ru or en")
+    return text
 
 
 def _database_url(text: str) -> str:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger.prepared import Connection, Prepared
 from photochanger.tables import slot, slot_template
@@ -32,6 +34,8 @@ class Slot:
     fallback: Mapping[str, Any] | None
     """Provider, operation and settings for the time that is left when the slot's own provider fails."""
     version: int
+    updated_at: datetime
+    updated_by: str
     template_media: Mapping[str, str]
     """Media object ids by role."""
 
@@ -75,3 +79,8 @@ async def get(conn: Connection, slot_id: str) -> Slot | None:
         return None
     rows = await _GET.rows(conn, {"wanted": slot_id})
     return Slot(**rows[0]) if rows else None
+
+
+async def all_slots(conn: AsyncConnection) -> list[Slot]:
+    """All 15, in their order."""
+    return [Slot(**row._mapping) for row in await conn.execute(select(*COLUMNS).order_by(slot.c.slot_id))]  # noqa: SLF001

@@ -21,6 +21,12 @@ def database_url(settings: Settings) -> str:
     return settings.database_url or embedded.database_url(settings.home)
 
 
+def known_database_url(settings: Settings) -> str | None:
+    """As `database_url`, but None where no database was ever made: a look at things makes none."""
+    made = settings.database_url is not None or (settings.home / embedded.FOLDER).exists()
+    return database_url(settings) if made else None
+
+
 def run_process(name: str, main: Callable[[Settings, Providers, str], int]) -> int:
     """Run a long-lived process: `main(settings, providers, database_url)`. Its exit code."""
     logs.configure(name)

@@ -248,6 +248,7 @@ provider_check = Table(
     Column("checked_at", MOMENT),
     Column("good", Boolean),
     Column("sentence", Text),
+    Column("taken_at", MOMENT),
 )
 
 purge = Table(
@@ -316,4 +317,13 @@ alert = Table(
     Column("told_at", MOMENT),
     Column("times_seen", Integer, nullable=False),
     Column("sentence", Text, nullable=False),
+    Column("seen_at", MOMENT, nullable=False),
+)
+
+sweep_run = Table(
+    "sweep_run",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("finished_at", MOMENT, nullable=False),
+    Column("count", Integer, nullable=False),
 )

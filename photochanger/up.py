@@ -1,6 +1,6 @@
 """`photochanger up`: everything on one machine, in the foreground, until Ctrl-C.
 
-Database (embedded unless DATABASE_URL is set) → migrations → first password → supervisord (`deploy/supervisord.conf`).
+Database (embedded unless DATABASE_URL is set) → migrations → first passwords → supervisord (`deploy/supervisord.conf`).
 """
 
 import asyncio
@@ -17,14 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from photochanger import embedded, keys, migrate, providers
+from photochanger import admins, embedded, keys, migrate, provider_orders, providers
 from photochanger.errors import ConfigurationError
-from photochanger.first_start import PASSWORD_FILE, ensure_ingest_password
+from photochanger.first_start import PASSWORD_FILE, ensure_accounts, ensure_ingest_password
 from photochanger.resources import folder
 from photochanger.settings import API_KEY, BASE_URL, Settings
 
 SIMULATOR_KEY = "simulator-key"
 UP_SECONDS = 40.0
+ONLY_HERE = {"DATABASE_URL_FILE", "INGEST_PASSWORD", "INGEST_PASSWORD_FILE", "ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE"}
+"""Variables that no process below is told."""
 
 
 def run() -> int:
@@ -32,6 +34,7 @@ def run() -> int:
     settings = Settings.from_env()
     known = providers.load()
     _check_port(settings)
+    admins.read(admins.file_of(settings))
     asked_to_stop: list[int] = []
     _on_stop(lambda number, _: asked_to_stop.append(number))  # not in the middle of PostgreSQL's own start
     print("starting …", flush=True)
@@ -44,10 +47,13 @@ def run() -> int:
         migrate.migrate(url)
         keys.ensure(settings)
         password = asyncio.run(ensure_ingest_password(settings, url))
-        environment = _environment(settings, url, provider_names=known.by_name)
+        orders = asyncio.run(provider_orders.load_once(settings, known, database_url=url))
+        environment = _environment(settings, url, provider_names=known.by_name, simulated=not orders.keys)
         with _supervised(settings.home, environment) as supervisord:
             if _is_up(settings, supervisord):
-                _say_hello(settings, password, simulated=environment["SIMULATORS"] == "true")
+                # Not before: passwords of accounts that are made while nothing comes up would never be shown.
+                accounts = ensure_accounts(settings)
+                _say_hello(settings, password, accounts, simulated=environment["SIMULATORS"] == "true")
             else:
                 print(f"It does not come up: see the logs in {settings.home / 'log'}", flush=True)
             return supervisord.wait()
@@ -75,11 +81,12 @@ def _check_port(settings: Settings) -> None:
             raise ConfigurationError([f"port {settings.port} cannot be used ({error.strerror}): set PORT"]) from error
 
 
-def _environment(settings: Settings, database_url: str, *, provider_names: Iterable[str]) -> dict[str, str]:
+def _environment(
+    settings: Settings, database_url: str, *, provider_names: Iterable[str], simulated: bool
+) -> dict[str, str]:
     """What the processes are told. Without any provider's key the simulators stand in for all of them."""
-    simulated = not settings.provider_keys
     told = {
-        **{name: value for name, value in os.environ.items() if name not in {"DATABASE_URL_FILE", "INGEST_PASSWORD"}},
+        **{name: value for name, value in os.environ.items() if name not in ONLY_HERE},
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         "DATABASE_URL": database_url,
         "PHOTOCHANGER_HOME": str(settings.home),
@@ -107,7 +114,7 @@ def _free_port() -> int:
         return port
 
 
-def _say_hello(settings: Settings, password: str | None, *, simulated: bool) -> None:
+def _say_hello(settings: Settings, password: str | None, accounts: Mapping[str, str], *, simulated: bool) -> None:
     base = _own_url(settings)
     sample = folder("simulators") / "assets" / "sample.jpg"
     password_file = settings.home / PASSWORD_FILE
@@ -120,6 +127,9 @@ def _say_hello(settings: Settings, password: str | None, *, simulated: bool) -> 
     ]
     if password is not None:
         lines.append(f"ingest password     {password}   (shown once; also in {password_file})")
+    for name, first in accounts.items():
+        told = "the one in ADMIN_PASSWORD" if settings.admin_password else f"{first}   (shown once, kept nowhere)"
+        lines.append(f"{f'password of {name}':<19} {told}")
     lines += [
         "",
         "Try it:",

@@ -2,13 +2,14 @@
 
 import sys
 
+from photochanger import keys, media_root, metrics_files
 from photochanger.db import Database
 from photochanger.images import Pictures
-from photochanger.media import Media
 from photochanger.process import run, stop_on_signals
 from photochanger.providers import Providers
 from photochanger.settings import Settings
 from photochanger.startup import run_process
+from runner.administration import Administration
 from runner.loop import Runner
 from runner.models import Models
 from runner.workshop import Workshop, load_drivers, open_session
@@ -16,13 +17,17 @@ from runner.workshop import Workshop, load_drivers, open_session
 
 def main() -> int:
     """The console script."""
-    return run_process("runner", lambda *arguments: run(_run(*arguments)))
+    return run_process("runner", _serve)
+
+
+def _serve(settings: Settings, providers: Providers, database_url: str) -> int:
+    with metrics_files.shared(settings.home, "runner"):
+        return run(_run(settings, providers, database_url))
 
 
 async def _run(settings: Settings, providers: Providers, database_url: str) -> int:
     stopping = stop_on_signals()
-    media = Media(settings.media_root)
-    media.create_folders()
+    secrets_box = keys.secrets_box_if_any(settings)
     async with (
         Database(database_url) as db,
         Pictures() as pictures,
@@ -34,10 +39,11 @@ async def _run(settings: Settings, providers: Providers, database_url: str) -> i
             providers=providers,
             drivers=load_drivers(providers),
             db=db,
-            media=media,
+            media=await media_root.opened(db, settings.media_root),
             pictures=pictures,
             http=http,
             models=Models(),
+            administration=Administration(db, settings, providers, box=secrets_box),
             stopping=stopping,
         )
         await Runner(workshop, places=settings.runner_concurrency).run()

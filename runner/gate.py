@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from photochanger import attempts, breaker, call_limits
 from photochanger.call_limits import UsedUp
 from photochanger.job import Job
-from photochanger.providers import Model, Provider
+from photochanger.providers import CallLimits, Model
 from runner.driver import Outcome, ProviderFailed
 
 UNANSWERED = {Outcome.PROVIDER_UNAVAILABLE, Outcome.NETWORK, Outcome.AMBIGUOUS, Outcome.TIMEOUT}
@@ -28,18 +28,20 @@ class NotOursError(Exception):
     """The claim no longer holds, or has no attempt left: whatever was counted is taken back."""
 
 
-async def begin(conn: AsyncConnection, job: Job, *, provider: Provider, model: Model, granted: bool) -> int | NotYet:
+async def begin(
+    conn: AsyncConnection, job: Job, *, provider: str, limits: CallLimits, model: Model, granted: bool
+) -> int | NotYet:
     """Open the next attempt; its number. Raises `ProviderFailed` when the day or the circuit says no."""
-    wait = await call_limits.seconds_until_free(conn, provider.name, provider.limits)
+    wait = await call_limits.seconds_until_free(conn, provider, limits)
     if wait is UsedUp.DAY:
         raise ProviderFailed(Outcome.QUOTA_EXHAUSTED, "the day's requests are used up")
     if wait:
         return NotYet(wait)
-    closed = await breaker.seconds_until_probe(conn, provider.name, model.name)
+    closed = await breaker.seconds_until_probe(conn, provider, model.name)
     if closed is not None:
         reason = f"{model.name} has failed {breaker.FAILURES_TO_OPEN} times in a row and is not asked for a while"
         raise ProviderFailed(Outcome.PROVIDER_UNAVAILABLE, reason, retry_after_seconds=closed)
-    number = await attempts.begin(conn, job, provider=provider.name, model=model.name, granted=granted)
+    number = await attempts.begin(conn, job, provider=provider, model=model.name, granted=granted)
     if number is None:
         raise NotOursError
     return number

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger import provider_media
-from photochanger.errors import Failure, Refusal
+from photochanger.errors import Failure, PictureError, Refusal
 from photochanger.images import PreparedPicture
 from photochanger.job import Job
 from photochanger.provider_media import MediaObject
-from photochanger.providers import Operation, Provider
+from photochanger.providers import InputLimits, Operation, Provider
 from runner.workshop import Workshop
 
 T = TypeVar("T")
@@ -45,33 +45,50 @@ async def prepare(
             shop.media.path_of(job.photo_path), work, name=f"{name}-photo", limits=limits
         )
     except FileNotFoundError as error:
+        shop.media.check_root()
         raise Refusal(Failure.MEDIA_LOST, "The photo's file is missing.") from error
-    templates = {
-        role: await shop.pictures.prepare(shop.media.path_of(path), work, name=f"{name}-{role}", limits=limits)
-        for role, path in (await _template_paths(shop, job, operation, write)).items()
-    }
+    templates = {}
+    for role, template in (await _templates(shop, job, operation, write)).items():
+        templates[role] = await _prepared_template(shop, template, role=role, name=f"{name}-{role}", limits=limits)
     if not operation.requires_public_media:
         return Inputs(photo=photo, templates=templates)
     links = await _links(shop, job, {**templates, "photo": photo}, write)
     return Inputs(photo=photo, templates=templates, links=links)
 
 
-async def _template_paths(shop: Workshop, job: Job, operation: Operation, write: Write[Any]) -> dict[str, str]:
+async def _templates(shop: Workshop, job: Job, operation: Operation, write: Write[Any]) -> dict[str, MediaObject]:
+    """Those of the job's snapshot that the operation needs, by role. One may have been deleted since."""
     if not operation.media_roles:
         return {}
     bound: Mapping[str, str] = job.snapshot.get("template_media", {})
     wanted = {role: bound.get(role) for role in operation.media_roles}
     ids = [media_id for media_id in wanted.values() if media_id]
     known: dict[str, MediaObject] = await write(lambda conn: provider_media.templates(conn, ids))
-    paths = {}
+    found = {}
     for role, media_id in wanted.items():
         if media_id is None:
             raise Refusal(Failure.MEDIA_LOST, f"The slot has no template picture for {role!r}.")
-        template = known.get(media_id)
-        if template is None or template.path is None or shop.media.regular_file(template.path) is None:
-            raise Refusal(Failure.MEDIA_LOST, f"The template picture for {role!r} is missing.")
-        paths[role] = template.path
-    return paths
+        if media_id not in known:
+            raise Refusal(Failure.MEDIA_LOST, f"The template picture for {role!r} was deleted: {media_id}.")
+        found[role] = known[media_id]
+    return found
+
+
+async def _prepared_template(
+    shop: Workshop, template: MediaObject, *, role: str, name: str, limits: InputLimits
+) -> PreparedPicture:
+    """Raises `Refusal` naming role and template: nothing is wrong with the booth's photo."""
+    named = f"The template picture for {role!r}"
+    missing = Refusal(Failure.MEDIA_LOST, f"{named} is missing: {template.media_object_id}.")
+    file = None if template.path is None else shop.media.regular_file(template.path)
+    if file is None:
+        raise missing
+    try:
+        return await shop.pictures.prepare(file[0], shop.media.folder("work"), name=name, limits=limits)
+    except FileNotFoundError as error:
+        raise missing from error
+    except PictureError as error:
+        raise Refusal(Failure.MEDIA_LOST, f"{named} cannot be used: {template.media_object_id}. {error}") from error
 
 
 async def _links(

@@ -12,10 +12,11 @@ import socket
 
 import structlog
 
-from photochanger import jobs, leases
+from photochanger import jobs, leases, metrics
 from photochanger.db import UNAVAILABLE
 from photochanger.job import Job
 from photochanger.process import sleep_unless
+from runner.key_checks import keep_checking
 from runner.step import Step
 from runner.workshop import Workshop
 
@@ -38,34 +39,42 @@ class Runner:
         self._claim_lost = False
         self._host = socket.gethostname()
         self._last_beat = -math.inf
-        self._in_flight = {provider.name: provider.limits.in_flight for provider in workshop.providers.by_name.values()}
         self.name = f"{self._host}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def run(self) -> None:
         """Work until told to stop, then finish what is in hand."""
         log.info("runner_started", runner=self.name, places=self._places)
         heart = asyncio.create_task(self._beat())
+        attending = asyncio.create_task(self._shop.administration.keep_looking())
+        checking = asyncio.create_task(keep_checking(self._shop))
+        alongside = (heart, attending, checking)
         try:
             while not self._shop.stopping.is_set():
-                if heart.done():
-                    heart.result()  # a heart that stops by a mistake of ours ends the runner
+                for task in alongside:
+                    if task.done():
+                        task.result()  # what stops by a mistake of ours ends the runner
                 claimed = await self._claim()
                 await sleep_unless(self._shop.stopping, seconds=0 if claimed else IDLE_SECONDS)
             log.info("runner_stopping", runner=self.name, steps=len(self._held))
             await asyncio.gather(*self._held)
         finally:
-            heart.cancel()
+            for task in alongside:
+                task.cancel()
+            await asyncio.gather(*alongside, return_exceptions=True)
             await self._leave()
         log.info("runner_stopped", runner=self.name)
 
     async def _claim(self) -> bool:
         places = self._places - len(self._held)
-        if places == 0 or asyncio.get_running_loop().time() - self._last_beat > leases.LEASE_SECONDS / 2:
+        if places == 0 or not self._shop.administration.known:
+            return False
+        if asyncio.get_running_loop().time() - self._last_beat > leases.LEASE_SECONDS / 2:
             return False  # without a fresh lease others would take back at once what is claimed now
         try:
             if self._claim_lost:
                 async with self._shop.db.begin() as conn:
-                    await leases.release_unheld(conn, self.name, held_job_ids=set(self._held.values()))
+                    unheld = await leases.release_unheld(conn, self.name, held_job_ids=set(self._held.values()))
+                metrics.TAKEN_BACK.labels("claim_lost").inc(unheld)
                 self._claim_lost = False
             claimed = await self._claimed(places)
         except UNAVAILABLE as error:
@@ -74,15 +83,17 @@ class Runner:
             await sleep_unless(self._shop.stopping, seconds=DATABASE_PAUSE_SECONDS)
             return False
         for job in claimed:
+            metrics.claimed(job.provider, waited_seconds=job.waited_seconds)
             step = asyncio.create_task(Step(self._shop, job).run())
             self._held[step] = job.job_id
             step.add_done_callback(self._held.pop)
         return bool(claimed)
 
     async def _claimed(self, places: int) -> list[Job]:
-        if any(self._in_flight.values()):
+        in_flight = self._shop.administration.in_flight
+        if any(in_flight.values()):
             async with self._shop.db.begin() as conn:
-                return await jobs.claim_within_limits(conn, runner=self.name, places=places, in_flight=self._in_flight)
+                return await jobs.claim_within_limits(conn, runner=self.name, places=places, in_flight=in_flight)
         async with self._shop.db.direct() as conn:
             return await jobs.claim(conn, runner=self.name, places=places)
 
@@ -98,6 +109,9 @@ class Runner:
             if loop.time() - looked > leases.LEASE_SECONDS / 2:
                 steady_since = loop.time()
             looked = loop.time()
+            metrics.PLACES.labels("busy").set(len(self._held))
+            metrics.PLACES.labels("all").set(self._places)
+            metrics.look_at_pool("runner", self._shop.db)
             try:
                 async with self._shop.db.begin() as conn:
                     if loop.time() - self._last_beat >= leases.BEAT_SECONDS:
@@ -106,6 +120,7 @@ class Runner:
                         self._last_beat = began
                     if loop.time() - steady_since > leases.LEASE_SECONDS:
                         taken = await leases.take_back(conn)
+                        metrics.TAKEN_BACK.labels("runner_lost").inc(taken)
                         if taken:
                             log.warning("jobs_taken_back", runner=self.name, jobs=taken)
             except UNAVAILABLE as error:

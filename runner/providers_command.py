@@ -3,11 +3,13 @@
 import argparse
 import asyncio
 
-from photochanger import providers
+from photochanger import provider_orders, providers
 from photochanger.command import Command
 from photochanger.providers import Provider
 from photochanger.settings import Settings
+from photochanger.startup import known_database_url
 from runner.driver import ProviderFailed
+from runner.key_checks import ask
 from runner.workshop import load_drivers, open_session
 
 
@@ -17,14 +19,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     settings, known = Settings.from_env(), providers.load()
-    if arguments.name is None:
-        for provider in known.by_name.values():
-            print("\n".join(_lines(provider, has_key=settings.provider_key(provider.name) is not None)))
-        return 0
-    if arguments.name not in known.by_name:
+    if arguments.name is not None and arguments.name not in known.by_name:
         print(f"there is no {arguments.name!r} in providers.json, only: {', '.join(known.by_name)}")
         return 2
-    return asyncio.run(_ask(settings, known.by_name[arguments.name], known))
+    orders = asyncio.run(provider_orders.load_once(settings, known, database_url=known_database_url(settings)))
+    for told in orders.unreadable:
+        print(told)
+    if arguments.name is None:
+        for provider in known.by_name.values():
+            print("\n".join(_lines(provider, has_key=provider.name in orders.keys)))
+        return 0
+    return asyncio.run(_ask(settings, known.by_name[arguments.name], known, key=orders.keys.get(arguments.name)))
 
 
 def _lines(provider: Provider, *, has_key: bool) -> list[str]:
@@ -38,18 +43,14 @@ def _lines(provider: Provider, *, has_key: bool) -> list[str]:
     return lines
 
 
-async def _ask(settings: Settings, provider: Provider, known: providers.Providers) -> int:
-    """The driver's free question: `methods` lists what an account has, `check_key` only whether the key is good."""
-    driver = load_drivers(known)[provider.name]
+async def _ask(settings: Settings, provider: Provider, known: providers.Providers, *, key: str | None) -> int:
+    """Whether the key is good, and what the account has where the provider says so."""
     base_url = settings.provider_base_url(provider.name) or provider.base_url
-    key = settings.provider_key(provider.name)
     async with open_session() as http:
         try:
-            if hasattr(driver, "methods"):
-                for method in await driver.methods(base_url, key=key, http=http):
-                    print(": ".join(method))
-            else:
-                await driver.check_key(base_url, key=key, model=provider.model({}).name, http=http)
+            driver = load_drivers(known)[provider.name]
+            for line in await ask(driver, provider, base_url=base_url, key=key, http=http):
+                print(line)
         except ProviderFailed as failed:
             print(f"{provider.name}: {failed.outcome}: {failed.reason}")
             return 1

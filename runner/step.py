@@ -10,7 +10,6 @@ answered is written down even if the database is away for a while: until the job
 """
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -18,16 +17,15 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import attempts, breaker, jobs, usual_time
+from photochanger import attempts, breaker, jobs, metrics
 from photochanger.attempts import AttemptEnd
 from photochanger.db import UNAVAILABLE
 from photochanger.errors import Failure, PictureError, Refusal
 from photochanger.job import Job
 from photochanger.providers import Model, Operation, Provider
 from runner import gate, inputs, keeping
-from runner.attempts import repeat_after_seconds
-from runner.driver import FAILURE_OF, Accepted, Call, Exchange, Image, Outcome, Pending, ProviderFailed
-from runner.fallback import fallback_for
+from runner.attempts import end_of, go_on, reason_of
+from runner.driver import Accepted, Call, Image, Outcome, Pending, ProviderFailed
 from runner.gate import NotYet
 from runner.inputs import Inputs
 from runner.workshop import Workshop
@@ -52,6 +50,7 @@ class Step:
         self._name = f"{job.job_id}-{job.claim_number}"
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + job.seconds_left
+        self._answer_by = self._deadline - KEEPING_SECONDS
         self._facts: dict[str, Any] = {}
         """What the step's one log line tells besides."""
         self._unwritten: tuple[int, AttemptEnd] | None = None
@@ -71,6 +70,7 @@ class Step:
             self._shop.media.discard_work(self._name)
         if became in {"done", "failed", "too_late"}:
             self._shop.media.discard(job.photo_path)
+        metrics.stepped(job.provider, became, in_queue=job.reference is not None)
         line.info(
             "job_stepped",
             became=became,
@@ -110,19 +110,6 @@ class Step:
             return "released" if given_back else "lost"
         return await self._submit(provider, operation, model, prepared)
 
-    def _exchange(self, provider: Provider, operation: Operation, model: Model) -> Exchange:
-        settings = self._shop.settings
-        return Exchange(
-            job_id=self._job.job_id,
-            operation=operation.name,
-            options=operation.options,
-            settings=self._job.plan["settings"],
-            model=model,
-            base_url=settings.provider_base_url(provider.name) or provider.base_url,
-            key=settings.provider_key(provider.name),
-            deadline=self._deadline - KEEPING_SECONDS,
-        )
-
     async def _submit(
         self, provider: Provider, operation: Operation, model: Model, prepared: Inputs, *, granted: bool = False
     ) -> str:
@@ -132,17 +119,28 @@ class Step:
         try:
             await self._shop.spent_budgets.check(self._shop.db, provider)
             begun = await self._write(
-                lambda conn: gate.begin(conn, job, provider=provider, model=model, granted=granted)
+                lambda conn: gate.begin(
+                    conn,
+                    job,
+                    provider=provider.name,
+                    limits=self._shop.administration.limits(provider.name),
+                    model=model,
+                    granted=granted,
+                )
             )
             if isinstance(begun, NotYet):
                 return await self._wait_for_the_minute(begun, model)
             number = begun
             self._facts.update(attempt=number, model=model.name)
-            call = Call(**vars(self._exchange(provider, operation, model)), **vars(prepared))
+            call = Call(
+                **vars(self._shop.exchange(self._job, provider, operation, model, deadline=self._answer_by)),
+                **vars(prepared),
+            )
             answer = await self._answered(driver.submit(call, self._shop.http))
             if isinstance(answer, Accepted):
                 # Nothing comes before this: without the reference the picture would be bought twice. The attempt
                 # stays open until its picture is there.
+                metrics.QUEUE_IDS.labels(provider.name, "accepted").inc()
                 return await self._park(answer.reference, answer.poll_after_seconds, why="accepted")
             return await self._finish(number, answer, provider, model)
         except gate.NotOursError:
@@ -151,8 +149,9 @@ class Step:
             replacement = self._replacement(provider, model, failed)
             if replacement is None or number is None:
                 return await self._failed(number, failed, provider, model)
-            ended, closed = _end(failed), number
+            ended, closed = end_of(failed), number
             await self._write(lambda conn: attempts.end(conn, job.job_id, closed, ended))
+            metrics.attempted(provider.name, ended.outcome)
         return await self._submit(provider, operation, replacement, prepared, granted=True)
 
     def _replacement(self, provider: Provider, model: Model, failed: ProviderFailed) -> Model | None:
@@ -169,24 +168,30 @@ class Step:
     async def _poll(self, provider: Provider, operation: Operation, model: Model, reference: str) -> str:
         """Ask the provider's own queue once. What cannot be asked now is asked later: it is bought already."""
         driver = self._shop.drivers[provider.name]
+        answered = False
         try:
-            exchange = self._exchange(provider, operation, model)
+            exchange = self._shop.exchange(self._job, provider, operation, model, deadline=self._answer_by)
             answer = await self._answered(driver.poll(exchange, reference, self._shop.http))
+            answered = True
+            metrics.polled(provider.name, "pending" if isinstance(answer, Pending) else "picture")
             if isinstance(answer, Pending):
                 return await self._park(reference, answer.poll_after_seconds, why="pending")
             return await self._finish(self._job.attempt, answer, provider, model)
         except ProviderFailed as failed:
+            if not answered:
+                metrics.polled(provider.name, "failed")
             unreadable = self._job.polls_failed + 1 if failed.outcome is Outcome.BAD_RESPONSE else 0
             if failed.repeatable and unreadable < MOST_UNREADABLE_POLLS:
                 wait = failed.retry_after_seconds or POLL_AGAIN_SECONDS
-                return await self._park(reference, wait, polls_failed=unreadable, why=_why(failed))
+                return await self._park(reference, wait, polls_failed=unreadable, why=reason_of(failed))
             return await self._failed(self._job.attempt, failed, provider, model)
 
     async def _answered(self, answering: Awaitable[T]) -> T:
         """The driver's answer, while there is still time to keep what it brings."""
+        call = "submit" if self._job.reference is None else "poll"
         try:
-            with self._timed("provider_seconds"):
-                async with asyncio.timeout_at(self._deadline - KEEPING_SECONDS):
+            with self._timed("provider_seconds"), metrics.called(self._job.plan["provider"], call):
+                async with asyncio.timeout_at(self._answer_by):
                     return await answering
         except TimeoutError:
             raise ProviderFailed(Outcome.TIMEOUT, "no answer before the deadline") from None
@@ -197,6 +202,8 @@ class Step:
                 conn, self._job, reference=reference, after_seconds=after_seconds, polls_failed=polls_failed, why=why
             )
         )
+        if parked and reference is not None and after_seconds > self._deadline - self._loop.time():
+            metrics.QUEUE_IDS.labels(self._job.plan["provider"], "expired").inc()
         return "parked" if parked else "lost"
 
     async def _finish(self, number: int, image: Image, provider: Provider, model: Model) -> str:
@@ -209,9 +216,12 @@ class Step:
             await breaker.note(conn, provider.name, model.name, answered=True)
             return await keeping.record(conn, self._shop.media, self._job, checked, number=number)
 
-        if not await self._write(record):
+        with self._timed("record_seconds"):
+            done = await self._write(record)
+        if not done:
             return "lost"
         self._unwritten = None
+        metrics.attempted(provider.name, Outcome.OK)
         return "done"
 
     async def _close_unwritten(self) -> None:
@@ -225,54 +235,24 @@ class Step:
         """Write the attempt down; then try again later, fall back, or give up. `number` is None: no call was made."""
         self._facts.update(outcome=failed.outcome.value, reason=failed.reason)
         if number is not None:
-            self._unwritten = number, _end(failed)
+            self._unwritten = number, end_of(failed)
 
         async def record(conn: AsyncConnection) -> str:
             if number is not None:
-                await attempts.end(conn, self._job.job_id, number, _end(failed))
+                await attempts.end(conn, self._job.job_id, number, end_of(failed))
                 await breaker.note(conn, provider.name, model.name, answered=failed.outcome not in gate.UNANSWERED)
             if failed.outcome is Outcome.TIMEOUT:
                 return "too_late"  # the request that waits for it closes the job, at its deadline
-            return await self._go_on(conn, number, failed, provider, model)
+            seconds_left = self._deadline - self._loop.time()
+            return await go_on(
+                conn, self._shop, self._job, failed, number=number, model=model, seconds_left=seconds_left
+            )
 
         became = await self._write(record)
         self._unwritten = None
-        return became
-
-    async def _go_on(
-        self, conn: AsyncConnection, number: int | None, failed: ProviderFailed, provider: Provider, model: Model
-    ) -> str:
-        """What becomes of a job after a failed attempt."""
-        seconds_left = self._deadline - self._loop.time()
-        again = None
         if number is not None:
-            again = repeat_after_seconds(
-                failed,
-                provider.retry,
-                attempt=number,
-                max_attempts=self._job.max_attempts,
-                usual_seconds=await usual_time.usual_seconds(conn, provider.name, model),
-                seconds_left=seconds_left,
-                may_pay_twice=self._job.plan["settings"].get("repeat_interrupted", False),
-            )
-        if again is not None:
-            parked = await jobs.park(conn, self._job, reference=None, after_seconds=again, why=_why(failed))
-            return "parked" if parked else "lost"
-        fallback = fallback_for(self._shop, self._job, seconds_left=seconds_left)
-        if fallback is not None:
-            parked = await jobs.park_for_fallback(conn, self._job, **vars(fallback), why=_why(failed))
-            return "fell_back" if parked else "lost"
-        failure, hint = FAILURE_OF[failed.outcome], failed.retry_after_seconds
-        retry_after = None if hint is None else max(1, math.ceil(hint))
-        ended = await jobs.fail(
-            conn,
-            self._job,
-            failure=failure,
-            details=failed.public or failure.sentence,
-            retry_after_seconds=retry_after,
-            why=_why(failed),
-        )
-        return "failed" if ended else "lost"
+            metrics.attempted(provider.name, failed.outcome)
+        return became
 
     async def _give_up(self, failure: Failure, details: str) -> str:
         failed = await self._write(lambda conn: jobs.fail(conn, self._job, failure=failure, details=details))
@@ -284,7 +264,9 @@ class Step:
         try:
             yield
         finally:
-            self._facts[name] = round(self._loop.time() - began, 4)
+            seconds = self._loop.time() - began
+            self._facts[name] = round(seconds, 4)
+            metrics.stage(name.removesuffix("_seconds"), seconds)
 
     async def _write(self, record: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """One transaction; tried again while the database is away, until shortly after the deadline."""
@@ -296,12 +278,3 @@ class Step:
                 if self._loop.time() > self._deadline:
                     raise TimeoutError from None
                 await asyncio.sleep(DATABASE_RETRY_SECONDS)
-
-
-def _why(failed: ProviderFailed) -> str:
-    """For the processing log: what the driver has cleaned of keys."""
-    return f"{failed.outcome}: {failed.reason}"
-
-
-def _end(failed: ProviderFailed) -> AttemptEnd:
-    return AttemptEnd(outcome=failed.outcome.value, reason=failed.reason, **vars(failed.receipt))

@@ -11,9 +11,12 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from photochanger.db import Database
 from photochanger.errors import ConfigurationError
 from photochanger.images import Pictures
+from photochanger.job import Job
 from photochanger.media import Media
-from photochanger.providers import Providers
+from photochanger.providers import Model, Operation, Provider, Providers
 from photochanger.settings import Settings
+from runner.administration import Administration
+from runner.driver import Exchange
 from runner.models import Models
 from runner.spent_budgets import SpentBudgets
 
@@ -33,9 +36,25 @@ class Workshop:
     pictures: Pictures
     http: ClientSession
     models: Models
+    administration: Administration
     stopping: asyncio.Event
     """The runner is to end: what has not begun its call yet is given back."""
     spent_budgets: SpentBudgets = field(default_factory=SpentBudgets)
+
+    def exchange(
+        self, job: Job, provider: Provider, operation: Operation, model: Model, *, deadline: float
+    ) -> Exchange:
+        """What a driver is told of this job, with the key that counts now. `deadline` by the event loop's clock."""
+        return Exchange(
+            job_id=job.job_id,
+            operation=operation.name,
+            options=operation.options,
+            settings=job.plan["settings"],
+            model=model,
+            base_url=self.settings.provider_base_url(provider.name) or provider.base_url,
+            key=self.administration.key(provider.name),
+            deadline=deadline,
+        )
 
 
 def open_session() -> ClientSession:

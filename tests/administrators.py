@@ -1,8 +1,16 @@
 """An administrator for tests of what lies behind the login."""
 
-from photochanger import sessions
+import json
+from collections.abc import Mapping
+
+from photochanger import admins, sessions
+from photochanger.keys import replace_private
+from photochanger.passwords import hash_password
 from photochanger.sessions import Kind
+from photochanger.settings import Settings
 from tests.serving import Api
+
+ADMIN_PASSWORD = "фотобудка на свадьбе 📷"
 
 
 async def token(api: Api, *, account: str = "serg", kind: Kind = "bearer") -> str:
@@ -16,3 +24,23 @@ async def token(api: Api, *, account: str = "serg", kind: Kind = "bearer") -> st
 async def bearer(api: Api, *, account: str = "serg") -> dict[str, str]:
     """The headers of a program that has logged in."""
     return {"Authorization": f"Bearer {await token(api, account=account)}"}
+
+
+async def browser(api: Api, *, account: str = "serg", csrf: bool = True) -> dict[str, str]:
+    """The headers that a page of ours sends with its cookie; without the session's token on demand."""
+    cookie = await token(api, account=account, kind="cookie")
+    session_id = api.services.tokens.session_id(cookie)
+    assert session_id is not None
+    told = {"X-CSRF-Token": api.services.tokens.csrf_token(session_id)} if csrf else {}
+    return {"Cookie": f"photochanger_session={cookie}", "Origin": api.url, **told}
+
+
+def give_passwords(settings: Settings, passwords: Mapping[str, str] | None = None) -> None:
+    """Accounts with these passwords, by default `serg` with ADMIN_PASSWORD; their hashes cost little."""
+    document = {
+        name: {"password_hash": hash_password(password.encode(), cost=4), "updated_at": "2026-11-05T18:00:00.000Z"}
+        for name, password in (passwords or {"serg": ADMIN_PASSWORD}).items()
+    }
+    path = admins.file_of(settings)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_private(path, json.dumps(document))

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from photochanger.media import Media
+from photochanger.media import MARKER, Media
 from tests.serving import PASSWORD
 
 
@@ -41,5 +41,5 @@ def photo_bytes(*, width: int = 640, height: int = 480, seed: int = 1) -> bytes:
 
 
 def nothing_left(media: Media) -> None:
-    """No file lies under MEDIA_ROOT."""
-    assert [path for path in media.root.rglob("*") if path.is_file()] == []
+    """No file lies under MEDIA_ROOT but its marker."""
+    assert [path for path in media.root.rglob("*") if path.is_file() and path.name != MARKER] == []

@@ -19,7 +19,9 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from cleanup.sweep import ORPHAN_AGE_SECONDS, sweep_all
+from cleanup.orphans import ORPHAN_AGE_SECONDS
+from cleanup.scope import Scope
+from cleanup.sweep import sweep_all
 from photochanger.db import Database
 from photochanger.jobs import FINAL, OPEN, Status, status_is
 from photochanger.media import FOLDERS, Media
@@ -162,7 +164,7 @@ async def _assert_the_sweep_leaves_results_only(db: Database, media: Media, jobs
     for folder in FOLDERS:
         for name in _files(media, folder):
             os.utime(media.folder(folder) / name, (past, past))
-    assert await sweep_all(db, media)
+    assert await sweep_all(Scope(db=db, media=media, job_retention_days=90))
     for folder in ("ingest", "work", "work/previews"):
         assert _files(media, folder) == set(), folder
     _assert_results_have_rows(media, jobs)

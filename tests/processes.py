@@ -26,7 +26,7 @@ from simulators.gemini import KEY
 from tests.booths import photo_bytes, post_photo
 from tests.invariants import assert_all_holds, given
 from tests.queue_rows import until
-from tests.serving import PASSWORD_HASH, SIGNING_KEY
+from tests.serving import PASSWORD_HASH, SECRETS_KEY, SIGNING_KEY
 from tests.simulated import Simulators, simulated
 
 PHOTO = photo_bytes()
@@ -178,6 +178,7 @@ def environment_for(folder: Path, database_url: str | None, **told: str) -> dict
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PHOTOCHANGER_HOME": str(folder / "home"),
         "SIGNING_KEY": SIGNING_KEY,
+        "SECRETS_KEY": SECRETS_KEY,
         "MEDIA_ROOT": str(folder / "media"),
         "JOB_POLL_SECONDS": "0.1",
         "GEMINI_API_KEY": KEY,

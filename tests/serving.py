@@ -10,19 +10,21 @@ import uvicorn
 
 from api.__main__ import config
 from api.state import Services
-from photochanger import app_settings
+from photochanger import app_settings, keys, media_root
 from photochanger.db import Database
 from photochanger.images import Pictures
 from photochanger.media import Media
 from photochanger.passwords import hash_password
 from photochanger.providers import Providers
 from photochanger.settings import Settings
+from runner.administration import Administration
 from runner.loop import Runner
 from runner.models import Models
 from runner.workshop import Workshop, load_drivers, open_session
 
 PASSWORD = b"booth-password"
 SIGNING_KEY = "a key for tests, of 48 characters at the least -"
+SECRETS_KEY = "dGhpcnR5LXR3byBieXRlcyB0aGF0IHNlYWwgdGVzdHM="
 PASSWORD_HASH = hash_password(PASSWORD, cost=4)
 
 
@@ -46,6 +48,7 @@ def settings_for(folder: Path, database_url: str, **environment: str) -> Setting
             "HOST": "127.0.0.1",
             "JOB_POLL_SECONDS": "0.1",
             "SIGNING_KEY": SIGNING_KEY,
+            "SECRETS_KEY": SECRETS_KEY,
             **environment,
         }
     )
@@ -80,18 +83,17 @@ async def running(
 ) -> AsyncIterator[Runner]:
     """A runner in this event loop."""
     stopping = asyncio.Event()
-    media = Media(settings.media_root)
-    media.create_folders()
     async with Database(database_url) as db, Pictures(children=1) as pictures, open_session() as http:
         workshop = Workshop(
             settings=settings,
             providers=providers,
             drivers=load_drivers(providers),
             db=db,
-            media=media,
+            media=await media_root.opened(db, settings.media_root),
             pictures=pictures,
             http=http,
             models=Models(),
+            administration=Administration(db, settings, providers, box=keys.secrets_box_if_any(settings)),
             stopping=stopping,
         )
         runner = Runner(workshop, places=places)

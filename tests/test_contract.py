@@ -59,7 +59,7 @@ def test_every_status_of_a_failure_of_ingest_is_promised() -> None:
     promised = document()["paths"]["/ingest/{slot_id}"]["post"]["responses"]
     others = {"job_not_found", "result_not_found", "media_not_found", "not_found", "method_not_allowed"}
     others |= {"result_expired", "media_expired", "photo_gone", "login_required", "invalid_credentials", "forbidden"}
-    others |= {"version_conflict", "template_in_use", "validation_failed", "too_many_attempts"}
+    others |= {"version_conflict", "job_open", "template_in_use", "validation_failed", "too_many_attempts"}
     assert {str(failure.status) for failure in Failure if failure.code not in others} <= set(promised)
 
 

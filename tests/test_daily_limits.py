@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from photochanger import daily_limits
+from photochanger import app_settings, daily_limits
 from photochanger.daily_limits import DailyLimit
 from photochanger.db import Database
 from photochanger.providers import CallLimits, Providers
@@ -45,6 +45,12 @@ async def made(db: Database, *ages: timedelta) -> datetime:
     now = await figure_rows.now(db)
     await figure_rows.write(db, [MadeJob(created_at=now - age, attempts=(CALL,)) for age in ages])
     return now
+
+
+async def test_the_limit_that_an_administrator_has_set_counts(db: Database, known_providers: Providers) -> None:
+    async with db.begin() as conn:
+        await app_settings.store(conn, app_settings.provider_limit("gemini", "per_day"), 7, by="serg")
+    assert (await only(db, limited(known_providers, 100, "UTC"))).per_day == 7
 
 
 async def test_the_limit_is_foretold_by_the_rate_of_the_last_hour(db: Database, known_providers: Providers) -> None:

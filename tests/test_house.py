@@ -14,7 +14,7 @@ LIBRARIES = {
     "starlette": {"api"},
     "uvicorn": {"api"},
     "jinja2": {"api"},
-    "aiohttp": {"runner", "simulators"},
+    "aiohttp": {"runner", "simulators", "cleanup"},
 }
 FORBIDDEN_NAMES = {"utils", "common", "helpers", "manager", "util", "helper", "managers"}
 QUEUE = ("jobs", "claims")

@@ -39,6 +39,8 @@ def write(media: Media, relative: str, content: bytes = b"photo") -> Path:
             for kind in ("jpg", "png", "webp")
         ),
         f"previews/{JOB}.webp",
+        f"templates/previews/{JOB}.webp",
+        f"work/{JOB}",
     ],
 )
 def test_our_own_paths_lie_under_the_root(media: Media, relative: str) -> None:
@@ -68,6 +70,8 @@ def test_our_own_paths_lie_under_the_root(media: Media, relative: str) -> None:
         f"previews/{JOB}.jpg",
         f"work/{JOB}-1",
         f"templates/{JOB}.gif",
+        f"templates/previews/{JOB}.jpg",
+        f"results/previews/{JOB}.webp",
         f"provider/{JOB}",
         f"secrets/{JOB}.jpg",
         "../../etc/passwd",
@@ -235,6 +239,41 @@ def test_only_plain_files_are_found(media: Media, tmp_path: Path) -> None:
     path.unlink()
     path.mkdir()
     assert media.regular_file(relative) is None
+
+
+OTHER = "fedcba9876543210" * 2
+
+
+def test_a_copy_has_a_life_of_its_own(media: Media) -> None:
+    original = write(media, f"results/{JOB}.jpg", b"x" * 3_000_000)
+    os.utime(original, (0, 0))
+    assert media.copy(f"results/{JOB}.jpg", f"ingest/{OTHER}") == 3_000_000
+    copy = media.path_of(f"ingest/{OTHER}")
+    assert (copy.stat().st_ino != original.stat().st_ino, copy.stat().st_mode & 0o777) == (True, 0o640)
+    assert copy.stat().st_mtime > 0, "by its date it would be taken for left behind"
+    original.unlink()
+    assert copy.read_bytes() == b"x" * 3_000_000
+
+
+def test_there_is_no_copy_of_what_is_gone_or_no_plain_file(media: Media, tmp_path: Path) -> None:
+    source, target = f"results/{JOB}.jpg", f"ingest/{OTHER}"
+    assert media.copy(source, target) is None
+    path = media.path_of(source)
+    (tmp_path / "elsewhere").write_bytes(b"secret")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert media.copy(source, target) is None
+    path.unlink()
+    os.mkfifo(path)
+    assert media.copy(source, target) is None
+    assert not media.path_of(target).exists()
+
+
+def test_a_copy_without_a_place_to_lie_is_no_room(media: Media) -> None:
+    write(media, f"results/{JOB}.jpg")
+    media.folder("ingest").rmdir()
+    with pytest.raises(Refusal) as refused:
+        media.copy(f"results/{JOB}.jpg", f"ingest/{OTHER}")
+    assert refused.value.failure is Failure.STORAGE_FULL
 
 
 def test_there_is_room_on_a_disk_with_room(media: Media) -> None:

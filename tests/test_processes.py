@@ -17,6 +17,7 @@ from PIL import Image
 from sqlalchemy import select, update
 
 from photochanger import migrate
+from photochanger.media import MARKER
 from photochanger.tables import job_attempt, slot
 from tests import postgres
 from tests.booths import photo_bytes
@@ -176,6 +177,7 @@ async def test_a_frozen_runners_late_finish_changes_nothing(studio: Studio) -> N
     assert (line["became"], line["claim"]) == ("lost", 1)
     assert await row(studio.db, kept.job_id) == kept
     assert sorted(path.name for path in studio.station.media.root.rglob("*") if path.is_file()) == [
+        MARKER,
         f"{kept.job_id}.jpg",
         f"{kept.job_id}.webp",
     ]

@@ -21,7 +21,7 @@ from tests.serving import Api
 pytestmark = pytest.mark.anyio
 
 PHOTO = photo_bytes()
-LIFE = b"GET /livez HTTP/1.1\r\nHost: booth\r\n\r\n"
+LIFE = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @pytest.fixture
@@ -192,6 +192,19 @@ async def test_a_booth_may_speak_http_1_0(api: Api) -> None:
         assert await finish_job(api, await claimed_job(api), PHOTO)
         assert (await wire.answer()).body == PHOTO
         assert await wire.ends(seconds=1) == b""
+
+
+async def test_an_answer_that_needs_no_body_is_not_lost_under_one_that_is_just_arriving(api: Api) -> None:
+    head = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 20000\r\n\r\n"
+    async with connect(api.url) as wire:
+        for _ in range(2):  # the connection goes on
+            await wire.send(head)
+            await asyncio.sleep(0.2)  # the answer is out by now
+            await wire.send(b"x" * 20_000)
+            assert (await wire.answer()).status == 200
+        await wire.send(head + b"x")
+        assert (await wire.answer()).status == 200
+        assert await wire.ends(seconds=5) == b""  # the rest of this one is not waited for
 
 
 async def test_hundreds_of_open_connections_disturb_nobody(api: Api, http: httpx.AsyncClient) -> None:

@@ -6,12 +6,13 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
-from cleanup.sweep import expired_media
+from cleanup.media_objects import expired_media
 from photochanger import provider_media
 from photochanger.tables import media_object
 from tests.booths import photo_bytes
 from tests.results import queued_job
 from tests.serving import Api
+from tests.sweeping import scope
 
 pytestmark = pytest.mark.anyio
 
@@ -72,10 +73,10 @@ async def test_an_unknown_link_is_not_found(api: Api, http: httpx.AsyncClient, m
 
 async def test_the_sweep_removes_the_file_and_keeps_the_row_for_its_410(api: Api, http: httpx.AsyncClient) -> None:
     media_id = await published(api)
-    assert await expired_media(api.db, api.media) == 0
+    assert (await expired_media(scope(api.db, api.media))).count == 0
     await expire(api)
-    assert await expired_media(api.db, api.media) == 1
-    assert await expired_media(api.db, api.media) == 0
+    assert (await expired_media(scope(api.db, api.media))).count == 1
+    assert (await expired_media(scope(api.db, api.media))).count == 0
     assert list(api.media.folder("provider").iterdir()) == []
     async with api.db.begin() as conn:
         row = (await conn.execute(select(media_object))).one()

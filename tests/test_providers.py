@@ -104,7 +104,7 @@ def test_limits_that_are_none_are_a_mistake(tmp_path: Path, limits: dict[str, An
 def test_an_operation_that_is_switched_off_is_a_mistake_in_a_slot(tmp_path: Path) -> None:
     off = {"title": "Paint", "enabled": False, "media_roles": [], "settings_schema": {"type": "object"}}
     known = load(tmp_path, painter=provider(operations={"paint": off}))
-    assert known.mistakes("painter", "paint", {}) == ["painter paint is switched off in providers.json"]
+    assert known.mistakes("painter", "paint", {}) == {"operation": "Painter has this operation switched off."}
 
 
 def test_unknown_pairs_are_a_key_error(tmp_path: Path) -> None:
@@ -205,45 +205,46 @@ def test_a_missing_file_is_told_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "place"),
+    ("settings", "place", "sentence"),
     [
-        ({}, "settings: 'prompt' is a required property"),
-        ({"prompt": ""}, "settings.prompt: "),
-        ({"prompt": "x" * 8001}, "settings.prompt: "),
-        ({"prompt": 5}, "settings.prompt: 5 is not of type 'string'"),
-        ({"prompt": "x", "retries": 4}, "settings.retries: 4 is greater than the maximum of 3"),
-        ({"prompt": "x", "retries": -1}, "settings.retries: -1 is less than the minimum of 0"),
-        ({"prompt": "x", "retries": True}, "settings.retries: True is not of type 'integer'"),
-        ({"prompt": "x", "retries": 1.5}, "settings.retries: 1.5 is not of type 'integer'"),
-        ({"prompt": "x", "model": "gpt"}, "settings.model: 'gpt' is not one of "),
-        ({"prompt": "x", "size": "8K"}, "settings.size: '8K' is not one of "),
-        ({"prompt": "x", "repeat_interrupted": "yes"}, "settings.repeat_interrupted: 'yes' is not of type 'boolean'"),
-        ({"prompt": "x", "surprise": 1}, "settings: Additional properties are not allowed ('surprise' was unexpected)"),
+        ({}, "prompt", "It is missing."),
+        ({"prompt": ""}, "prompt", "It must have at least 1 character(s)."),
+        ({"prompt": "x" * 8001}, "prompt", "It may have at most 8000 characters."),
+        ({"prompt": 5}, "prompt", "It must be text."),
+        ({"prompt": "nul\0"}, "prompt", "It has characters that cannot be kept."),
+        ({"prompt": "half \ud83d"}, "prompt", "It has characters that cannot be kept."),
+        ({"prompt": "x", "retries": 4}, "retries", "It must be a whole number from 0 to 3."),
+        ({"prompt": "x", "retries": -1}, "retries", "It must be a whole number from 0 to 3."),
+        ({"prompt": "x", "retries": True}, "retries", "It must be a whole number from 0 to 3."),
+        ({"prompt": "x", "retries": 1.5}, "retries", "It must be a whole number from 0 to 3."),
+        ({"prompt": "x", "retries": 1.0}, "retries", "It must be a whole number from 0 to 3."),
+        ({"prompt": "x", "retries": "1"}, "retries", "It must be a whole number from 0 to 3."),
+        ({"prompt": "x", "retries": None}, "retries", "It must be a whole number from 0 to 3."),
+        ({"prompt": "x", "model": "gpt"}, "model", "It must be one of: gemini-nano-banana-2.1, "),
+        ({"prompt": "x", "model": ["gpt"]}, "model", "It must be one of: gemini-nano-banana-2.1, "),
+        ({"prompt": "x", "size": "8K"}, "size", "It must be one of: 1K, 2K, 4K."),
+        ({"prompt": "x", "repeat_interrupted": "yes"}, "repeat_interrupted", "It must be true or false."),
+        ({"prompt": "x", "surprise": 1}, "surprise", "There is no such field."),
     ],
 )
 def test_a_mistake_in_a_slots_settings_is_named(
-    known_providers: Providers, settings: dict[str, Any], place: str
+    known_providers: Providers, settings: dict[str, Any], place: str, sentence: str
 ) -> None:
-    (mistake,) = known_providers.mistakes("gemini", "image_edit", settings)
-    assert mistake.startswith(place)
+    ((named, said),) = known_providers.mistakes("gemini", "image_edit", settings).items()
+    assert named == f"settings.{place}"
+    assert said.startswith(sentence)
 
 
 def test_all_mistakes_in_a_slots_settings_are_named_at_once(known_providers: Providers) -> None:
     found = known_providers.mistakes("gemini", "image_edit", {"retries": 9, "size": 4, "surprise": 1})
-    assert sorted(mistake.split(":")[0] for mistake in found) == [
-        "settings",
-        "settings",
-        "settings.retries",
-        "settings.size",
-        "settings.size",
-    ]
+    assert set(found) == {"settings.prompt", "settings.retries", "settings.size", "settings.surprise"}
 
 
 def test_good_settings_have_no_mistake(known_providers: Providers) -> None:
     good = {"prompt": "x" * 8000, "retries": 0, "size": "4K", "aspect_ratio": "3:2", "repeat_interrupted": False}
-    assert known_providers.mistakes("gemini", "image_edit", good) == []
+    assert known_providers.mistakes("gemini", "image_edit", good) == {}
 
 
 def test_an_unknown_provider_or_operation_is_a_mistake_like_any_other(known_providers: Providers) -> None:
-    assert known_providers.mistakes("nobody", "image_edit", {}) == ["there is no 'nobody' in providers.json"]
-    assert known_providers.mistakes("gemini", "sing", {}) == ["there is no 'sing' in providers.json"]
+    assert known_providers.mistakes("nobody", "image_edit", {}) == {"provider": "There is no such provider."}
+    assert known_providers.mistakes("gemini", "sing", {}) == {"operation": "Google Gemini has no such operation."}

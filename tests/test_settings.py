@@ -198,3 +198,39 @@ def test_secrets_do_not_show() -> None:
     assert "canary" not in repr(settings)
     assert "canary" not in str(settings)
     assert "canary" not in f"{settings!r:.500}"
+
+
+def test_who_may_observe_is_this_machine_until_networks_are_named() -> None:
+    assert [str(network) for network in Settings.from_env({}).metrics_networks] == ["127.0.0.0/8", "::1/128"]
+    named = Settings.from_env({"METRICS_NETWORKS": "10.1.0.0/16, fd00::/8 ,192.0.2.7"}).metrics_networks
+    assert [str(network) for network in named] == ["10.1.0.0/16", "fd00::/8", "192.0.2.7/32"]
+    assert Settings.from_env({"METRICS_NETWORKS": ","}).metrics_networks == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("METRICS_NETWORKS", ["10.0.0.1/8", "studio", "10.0.0.0/33", "10.0.0.0/8;::1"]),
+        ("METRICS_TOKEN", ["canary", "c" * 64, "canary of thirty-two characters\nmore"]),
+        (
+            "ALERT_WEBHOOK_URL",
+            ["hooks.example.org/canary", "ftp://x/canary", "https://u:canary@x/", "https://x/\ncanary"],
+        ),
+        ("ALERT_LANGUAGE", ["de", "RU", "russian"]),
+    ],
+)
+def test_settings_of_whoever_runs_it_are_strict(name: str, bad: list[str]) -> None:
+    for text in bad:
+        (mistake,) = mistakes({name: text})
+        assert mistake.startswith(f"{name}: "), text
+        assert "canary" not in mistake
+
+
+def test_alerts_have_one_destination_and_all_of_it() -> None:
+    bot, chat = {"ALERT_TELEGRAM_TOKEN": "1:canary-AAEhBOweik6ad6PsVkQ"}, {"ALERT_TELEGRAM_CHAT_ID": "@photo_studio"}
+    webhook = {"ALERT_WEBHOOK_URL": "https://hooks.example.org/T0/B0/canary?x=canary"}
+    for good in ({}, {**bot, **chat}, webhook):
+        assert "canary" not in repr(Settings.from_env(good))
+    for bad in (bot, chat, {**bot, **chat, **webhook}, {**bot, "ALERT_TELEGRAM_CHAT_ID": "the studio"}):
+        assert all(mistake.startswith("ALERT_") and "canary" not in mistake for mistake in mistakes(bad))
+    assert len(mistakes({"ALERT_TELEGRAM_TOKEN": "canary", **chat})) == 2

@@ -203,11 +203,11 @@ def test_every_setting_of_providers_json_reaches_the_form() -> None:
     ],
 )
 def test_providers_json_takes_what_turbotext_takes(name: str, good: list[Any], bad: list[Any]) -> None:
-    def mistakes(value: Any) -> list[str]:
+    def mistakes(value: Any) -> dict[str, str]:
         settings = {"prompt": "x", name: value}
         return providers.load().mistakes("turbotext", "image_edit", settings)
 
-    assert [mistakes(value) for value in good] == [[] for _ in good]
+    assert [mistakes(value) for value in good] == [{} for _ in good]
     assert all(mistakes(value) for value in bad)
 
 

@@ -16,12 +16,14 @@ from photochanger.settings import Settings
 from photochanger.tables import job, job_attempt, media_object, processing_log, slot, slot_template
 from simulators.server import serving
 from tests.booths import nothing_left, photo_bytes, post_photo
+from tests.scrapes import scrape
 from tests.serving import Api, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
 PHOTO = photo_bytes()
 STYLE = photo_bytes(width=320, height=320, seed=9)
+STATES = ("accepted", "finished", "failed", "expired")
 
 
 @dataclass(frozen=True)
@@ -197,3 +199,27 @@ async def test_without_a_base_for_its_links_the_job_says_what_is_missing(studio:
         answer = await post_photo(studio.http, studio.api.url, PHOTO)
     assert answer.status_code == 500
     assert "PUBLIC_MEDIA_BASE_URL" in answer.json()["details"]
+
+
+async def test_polls_and_what_became_of_queue_ids_are_counted(studio: Studio) -> None:
+    before = await scrape(studio.http, studio.api.url)
+    async with studio.api.db.begin() as conn:
+        await conn.execute(update(slot).values(sync_response_seconds=10))
+    async with studio.runner():
+        assert (await post_photo(studio.http, studio.api.url, PHOTO)).status_code == 200
+        await studio.behave("forbidden_content", times=1)
+        assert (await post_photo(studio.http, studio.api.url, PHOTO + b"2")).status_code == 502
+        await studio.behave("endless_reconnect", times=1)
+        assert (await post_photo(studio.http, studio.api.url, PHOTO + b"3")).status_code == 504
+        after = await scrape(studio.http, studio.api.url)
+
+    def grown(name: str, **labels: str) -> float:
+        return after.total(name, **labels) - before.total(name, **labels)
+
+    ids = {state: grown("photochanger_queue_ids_total", provider="turbotext", state=state) for state in STATES}
+    assert ids == {"accepted": 3, "finished": 1, "failed": 1, "expired": 1}
+    assert grown("photochanger_polls_total", provider="turbotext", answer="picture") == 1
+    assert grown("photochanger_polls_total", provider="turbotext", answer="failed") == 1
+    polls = grown("photochanger_polls_total", provider="turbotext")
+    assert polls == grown("photochanger_provider_call_seconds_count", provider="turbotext", call="poll") >= 6
+    assert grown("photochanger_provider_call_seconds_count", provider="turbotext", call="submit") == 3

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from PIL import Image
@@ -133,6 +134,11 @@ def test_up_gives_a_changed_picture_keeps_its_data_and_ends_without_a_trace(home
         assert (home / "ingest_password").read_text() == password
         assert (home / "ingest_password").stat().st_mode & 0o777 == 0o600
         assert "simulators: no provider key is set" in printed
+        admins = dict(re.findall(r"^password of (\w+) +(\S+)", printed, re.MULTILINE))
+        assert list(admins) == ["serg", "igor"]
+        for name, own in admins.items():
+            given = {"username": name, "password": own}
+            httpx.post(f"http://127.0.0.1:{port}/api/login", json=given, trust_env=False).raise_for_status()
         names = {" ".join(process.cmdline()) for process in up.processes()}
         for name in ("photochanger-api", "photochanger-runner", "photochanger-media-cleanup", "simulators", "postgres"):
             assert any(name in command for command in names), name
@@ -142,15 +148,19 @@ def test_up_gives_a_changed_picture_keeps_its_data_and_ends_without_a_trace(home
         up.assert_nothing_left()
     with started(home, port=port) as again:
         printed = again.wait_for("Try it:")
+        assert "simulators: no provider key is set" in printed
         time.sleep(0.1)
         assert password not in printed
         assert "ingest password" not in printed
+        assert "password of" not in printed
         link = f"http://127.0.0.1:{port}/public/results/{result.stem}"
         kept = subprocess.run(["curl", "-sS", "-f", link], capture_output=True, env=environment, check=True)
         assert kept.stdout == first
         (folder / "changed.jpg").unlink()
         try_it(printed_line(again.printed()), folder, environment)
-        assert password not in "".join(path.read_text() for path in (home / "log").iterdir())
+        kept_texts = [path.read_text() for folder in ("log", "secrets") for path in (home / folder).iterdir()]
+        for secret in (password, *admins.values()):
+            assert secret not in "".join(kept_texts)
         assert again.stop(signal.SIGINT) == 0
         again.assert_nothing_left()
 

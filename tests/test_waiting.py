@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import psycopg
 import pytest
 from sqlalchemy import event, text
 
@@ -18,6 +17,7 @@ from photochanger.db import UNAVAILABLE, Database
 from photochanger.jobs import Status
 from tests import postgres
 from tests.booths import nothing_left, photo_bytes, post_photo
+from tests.outages import Outage
 from tests.raw_http import eventually, queued
 from tests.results import claimed_job, finish_job, finished_job, queued_job
 from tests.serving import Api
@@ -155,31 +155,6 @@ async def test_waits_that_are_cancelled_leave_no_trace(api: Api, db: Database) -
 
 
 # --- the database goes away
-
-
-class Outage:
-    """A database that lets nobody in."""
-
-    def __init__(self, server_url: str, database_url: str) -> None:
-        self._server_url = server_url
-        self._name = urlsplit(database_url).path.removeprefix("/")
-
-    async def begin(self) -> None:
-        async with await psycopg.AsyncConnection.connect(self._server_url, autocommit=True) as conn:
-            await conn.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
-        await self.cut()
-
-    async def cut(self) -> None:
-        """End every connection there is."""
-        async with await psycopg.AsyncConnection.connect(self._server_url, autocommit=True) as conn:
-            await conn.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-                [self._name],
-            )
-
-    async def end(self) -> None:
-        async with await psycopg.AsyncConnection.connect(self._server_url, autocommit=True) as conn:
-            await conn.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from aiohttp import ClientSession
 from runner.body import Base64Of, Upload, ask
 from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt
 from runner.drivers import gemini_answer
+from runner.reading import parsed, text_of
 
 MAX_REQUEST_BYTES = 20_000_000
 """Of the whole request in base64. Google takes more since January 2026, but not everywhere."""
@@ -48,7 +49,7 @@ async def check_key(base_url: str, *, key: str, model: str, http: ClientSession)
     answer = await ask(http, "GET", _address(base_url, model), headers=_key_header(key), key=key, deadline=deadline)
     if answer.status >= 300:
         raise gemini_answer.failure(answer, model=model, key=key)
-    if not gemini_answer.text_of(gemini_answer.field(gemini_answer.parsed(answer.body), "name")):
+    if not text_of(gemini_answer.field(parsed(answer.body), "name")):
         raise ProviderFailed(Outcome.BAD_RESPONSE, "the answer is not a model's description")
 
 

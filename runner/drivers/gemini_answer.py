@@ -12,13 +12,13 @@ one-element list, or whatever a proxy says. Facts: Google's documentation, and i
 """
 
 import binascii
-import json
 import re
 from typing import Any, NamedTuple
 
 from runner.body import Answer, clean
 from runner.cost import cost_usd
 from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt
+from runner.reading import MOST_TOKENS, count_of, header, parsed, text_of, words_of_page
 
 BLOCKED = frozenset(
     {
@@ -29,8 +29,6 @@ BLOCKED = frozenset(
 GIVES_A_PICTURE = frozenset({"", "STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})
 DEFAULT_SIZE = "1K"
 REQUEST_ID_HEADERS = ("x-request-id", "x-goog-request-id")
-MOST_TOKENS = 10_000_000
-"""A larger count is junk, not usage."""
 CAPITAL = re.compile(r"[A-Z]")
 URL_SAFE = str.maketrans("-_", "+/")
 UNAVAILABLE = frozenset({408, *range(500, 600)})
@@ -39,7 +37,6 @@ WHOLE_SECONDS = re.compile(r"\d{1,6}")
 LIMIT_ZERO = re.compile(r"\blimit:\s*0(?![\d.])", re.IGNORECASE)
 BAD_KEY = re.compile(r"\bAPI[ _]key (?:not valid|not found|expired|invalid)", re.IGNORECASE)
 PER_DAY = re.compile(r"per_?day", re.IGNORECASE)
-TAG = re.compile(r"<[^<>]*>")
 
 
 class Without(NamedTuple):
@@ -73,7 +70,7 @@ def failure(answer: Answer, *, model: str, key: str | None) -> ProviderFailed:
     details = details if isinstance(details, list) else []
     name = text_of(field(error, "status"))
     outcome = _outcome(answer.status, name, message, details)
-    told = message or (TAG.sub(" ", answer.body.decode("utf-8", "replace")) if document is None else "")
+    told = message or (words_of_page(answer.body) if document is None else "")
     repeatable = outcome in {Outcome.RATE_LIMITED, Outcome.PROVIDER_UNAVAILABLE}
     return ProviderFailed(
         outcome,
@@ -84,24 +81,11 @@ def failure(answer: Answer, *, model: str, key: str | None) -> ProviderFailed:
     )
 
 
-def parsed(body: bytes) -> Any:
-    """The JSON of a body; None when it is none, or nested too deeply to be read."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def field(node: object, name: str) -> Any:
     """A field by its camelCase name, else by its snake_case one; None where there is no such thing."""
     if not isinstance(node, dict):
         return None
     return node[name] if name in node else node.get(CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name))
-
-
-def text_of(value: object) -> str:
-    """Text as it is; anything else is none."""
-    return value if isinstance(value, str) else ""
 
 
 def _verdict(document: object) -> bytes | Without:
@@ -170,10 +154,8 @@ def _receipt(document: object, answer: Answer, call: Call, *, pictures: int) -> 
 
 def _request_id(answer: Answer, document: object, *, key: str | None) -> str | None:
     """What the provider calls this exchange, for its support."""
-    found = text_of(field(document, "responseId")) or next(
-        (answer.headers[name] for name in REQUEST_ID_HEADERS if answer.headers.get(name)), ""
-    )
-    return clean(found, key=key)[:200] or None
+    said = text_of(field(document, "responseId"))
+    return clean(said, key=key)[:200] or header(answer, REQUEST_ID_HEADERS, key=key)
 
 
 def _usage(metadata: object) -> dict[str, int] | None:
@@ -182,18 +164,12 @@ def _usage(metadata: object) -> dict[str, int] | None:
     details = field(metadata, "candidatesTokensDetails")
     image_details = [one for one in details if field(one, "modality") == "IMAGE"] if isinstance(details, list) else []
     return {
-        "prompt_tokens": _count(field(metadata, "promptTokenCount")),
-        "candidates_tokens": _count(field(metadata, "candidatesTokenCount")),
-        "thoughts_tokens": _count(field(metadata, "thoughtsTokenCount")),
-        "total_tokens": _count(field(metadata, "totalTokenCount")),
-        "image_tokens": min(sum(_count(field(one, "tokenCount")) for one in image_details), MOST_TOKENS),
+        "prompt_tokens": count_of(field(metadata, "promptTokenCount")),
+        "candidates_tokens": count_of(field(metadata, "candidatesTokenCount")),
+        "thoughts_tokens": count_of(field(metadata, "thoughtsTokenCount")),
+        "total_tokens": count_of(field(metadata, "totalTokenCount")),
+        "image_tokens": min(sum(count_of(field(one, "tokenCount")) for one in image_details), MOST_TOKENS),
     }
-
-
-def _count(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
-        return value
-    return 0
 
 
 def _outcome(status: int, name: str, message: str, details: list[Any]) -> Outcome:

@@ -10,23 +10,23 @@ Which pictures go along, in which order, and what tells the model which is which
 """
 
 import asyncio
-import re
 import secrets
 from urllib.parse import quote
 
 from aiohttp import ClientSession
 
+from photochanger import model_rules
 from photochanger.images import PreparedPicture
 from photochanger.picture_kinds import EXTENSIONS
 from runner.body import FileBytes, Upload, ask
 from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt
 from runner.drivers import openai_answer
+from runner.reading import parsed, text_of
 
 MAX_PICTURE_BYTES = 50_000_000
 MAX_PROMPT_CHARACTERS = 32_000
 CHECK_SECONDS = 10.0
 PHOTO = "photo"
-SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")
 
 
 async def submit(call: Call, http: ClientSession) -> Image:
@@ -55,7 +55,7 @@ async def check_key(base_url: str, *, key: str, model: str, http: ClientSession)
     answer = await ask(http, "GET", address, headers=_key_header(key), key=key, deadline=deadline)
     if answer.status >= 300:
         raise openai_answer.failure(answer, model=model, key=key)
-    if not openai_answer.text_of(openai_answer.field(openai_answer.parsed(answer.body), "id")):
+    if not text_of(openai_answer.field(parsed(answer.body), "id")):
         raise ProviderFailed(Outcome.BAD_RESPONSE, "the answer is not a model's description")
 
 
@@ -133,14 +133,9 @@ def _allowed_size(call: Call) -> str | None:
     wanted = call.settings.get("size", "auto")
     if bounds is None or wanted == "auto":
         return _allowed(call, "size", "sizes")
-    sides = [int(side) for side in found.groups()] if (found := SIZE.fullmatch(wanted)) else [0, 0]
-    short, long = sorted(sides)
-    pixels_fit = bounds["least_pixels"] <= short * long <= bounds["most_pixels"]
-    stepped = short % bounds["step_px"] == 0 == long % bounds["step_px"]
-    if not (pixels_fit and stepped and long <= bounds["max_side_px"] and long <= bounds["max_ratio"] * short):
-        told = ", ".join(f"{name} {bound}" for name, bound in bounds.items())
-        raise _refused(call, f"{call.model.name} takes no size {wanted}, only within: {told}")
-    return f"{sides[0]}x{sides[1]}"
+    if not model_rules.fits(bounds, wanted):
+        raise _refused(call, f"{call.model.name} takes no size {wanted}, only within: {model_rules.told(bounds)}")
+    return str(wanted)
 
 
 def _refused(call: Call, reason: str) -> ProviderFailed:

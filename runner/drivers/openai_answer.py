@@ -13,13 +13,13 @@ and a guest without one costs more than the few cents. A connection lost without
 """
 
 import binascii
-import json
 import re
 from typing import Any
 
 from runner.body import Answer, clean
 from runner.cost import cost_usd, tokens_usd
 from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt
+from runner.reading import count_of, header, parsed, text_of, words_of_page
 
 BLOCKED = frozenset({"moderation_blocked", "content_policy_violation"})
 USER_ERRORS = frozenset({"image_generation_user_error", "user_error"})
@@ -30,11 +30,9 @@ UNAVAILABLE = frozenset({408, 409, *range(500, 600)})
 """409: OpenAI's own clients repeat it as they do a 408."""
 REPEATABLE = frozenset({Outcome.RATE_LIMITED, Outcome.PROVIDER_UNAVAILABLE})
 REQUEST_ID_HEADERS = ("x-request-id", "cf-ray")
-MOST_TOKENS = 10_000_000
-"""A larger count is junk, not usage."""
+"""What OpenAI calls this exchange, for its support."""
 SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 MILLISECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
-TAG = re.compile(r"<[^<>]*>")
 
 
 def image(answer: Answer, call: Call) -> Image:
@@ -61,32 +59,19 @@ def failure(answer: Answer, *, model: str, key: str | None) -> ProviderFailed:
     code, kind = text_of(field(error, "code")), text_of(field(error, "type"))
     message = text_of(field(error, "message")) or text_of(error)
     outcome = _outcome(answer.status, code=code, kind=kind)
-    told = message or (TAG.sub(" ", answer.body.decode("utf-8", "replace")) if document is None else "")
+    told = message or (words_of_page(answer.body) if document is None else "")
     return ProviderFailed(
         outcome,
         clean(f"HTTP {answer.status} {code or kind}".rstrip() + f": {told}", key=key).rstrip(": "),
         repeatable=outcome in REPEATABLE and answer.headers.get("x-should-retry") != "false",
         retry_after_seconds=_hint(answer) if outcome in REPEATABLE else None,
-        receipt=Receipt(model=model, http_status=answer.status, request_id=_request_id(answer, key=key)),
+        receipt=Receipt(model=model, http_status=answer.status, request_id=header(answer, REQUEST_ID_HEADERS, key=key)),
     )
-
-
-def parsed(body: bytes) -> Any:
-    """The JSON of a body; None when it is none, or nested too deeply to be read."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def field(node: object, name: str) -> Any:
     """A field of an object; None where there is no such thing."""
     return node.get(name) if isinstance(node, dict) else None
-
-
-def text_of(value: object) -> str:
-    """Text as it is; anything else is none."""
-    return value if isinstance(value, str) else ""
 
 
 def _decoded(encoded: object) -> bytes | None:
@@ -133,31 +118,19 @@ def _receipt(document: object, answer: Answer, call: Call, *, pictures: int) -> 
     return Receipt(
         model=call.model.name,
         http_status=answer.status,
-        request_id=_request_id(answer, key=call.key),
+        request_id=header(answer, REQUEST_ID_HEADERS, key=call.key),
         usage=usage,
         cost_usd=cost,
     )
-
-
-def _request_id(answer: Answer, *, key: str | None) -> str | None:
-    """What the provider calls this exchange, for its support."""
-    found = next((answer.headers[name] for name in REQUEST_ID_HEADERS if answer.headers.get(name)), "")
-    return clean(found, key=key)[:200] or None
 
 
 def _usage(told: object) -> dict[str, int] | None:
     """Tokens by what they are. What is not told apart counts as the picture's, which is the dearer."""
     if not isinstance(told, dict) or not told:
         return None
-    usage = {name: _count(told.get(name)) for name in ("input_tokens", "output_tokens", "total_tokens")}
+    usage = {name: count_of(told.get(name)) for name in ("input_tokens", "output_tokens", "total_tokens")}
     for side in ("input", "output"):
-        text = min(_count(field(told.get(f"{side}_tokens_details"), "text_tokens")), usage[f"{side}_tokens"])
+        text = min(count_of(field(told.get(f"{side}_tokens_details"), "text_tokens")), usage[f"{side}_tokens"])
         usage[f"{side}_text_tokens"] = text
         usage[f"{side}_image_tokens"] = usage[f"{side}_tokens"] - text
     return usage
-
-
-def _count(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
-        return value
-    return 0

@@ -1,0 +1,96 @@
+"""Numbers, sizes, moments and durations as people of a language write them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, format_time, format_timedelta
+from babel.numbers import format_currency, format_decimal
+from babel.units import format_unit
+from markupsafe import Markup
+from starlette.requests import Request
+
+from api.pages.language import marked, words
+
+ZONE_COOKIE = "photochanger_zone"
+"""The browser's time zone, as its script tells it; until then the server's own."""
+SIZES = (("digital-gigabyte", 1e9), ("digital-megabyte", 1e6), ("digital-kilobyte", 1e3))
+RECENT_SECONDS = 45
+SMALL = 10
+"""Below this a size or a number of seconds has one digit behind the point."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Formats:
+    """For one page: its language, its reader's time zone, and the moment it speaks of as now."""
+
+    language: str
+    zone: tzinfo
+    now: datetime
+
+    @property
+    def _space(self) -> str:
+        return "" if self.language == "en" else "\xa0"
+
+    def number(self, value: float) -> str:
+        """`15 234`."""
+        return format_decimal(value, locale=self.language)
+
+    def percent(self, share: float) -> str:
+        """A share from 0 to 1 as `99,2 %`; what is not quite all never reads as 100."""
+        shown = 100.0 if share >= 1 else min(round(share * 100, 1), 99.9)
+        return f"{self.number(shown)}{self._space}%"
+
+    def size(self, count: float) -> str:
+        """Bytes as `1,5 МБ`."""
+        unit, size = next(((unit, size) for unit, size in SIZES if count >= size), ("digital-byte", 1.0))
+        value = round(count / size, 1 if count / size < SMALL else None)
+        return format_unit(value, unit, "short", locale=self.language).replace(" ", "\xa0")
+
+    def seconds(self, value: float) -> str:
+        """`8,4 с`."""
+        shown = self.number(round(value, 1 if value < SMALL else None))
+        return f"{shown}\xa0{'с' if self.language == 'ru' else 's'}"
+
+    def money(self, dollars: float) -> str:
+        """US dollars; parts of a cent where they matter."""
+        pattern = {"en": "¤#,##0.00##", "ru": "#,##0.00##\xa0¤"}[self.language]
+        shown = round(dollars, 2) if dollars >= 1 else dollars
+        return format_currency(shown, "USD", format=pattern, currency_digits=False, locale=self.language)
+
+    def moment(self, value: datetime) -> str:
+        """Date and time to the second, for the reader's zone."""
+        return format_datetime(value, "d MMMM y, HH:mm:ss", tzinfo=self.zone, locale=self.language)
+
+    def clock(self, value: datetime) -> Markup:
+        """The time of day as a `<time>`, with the date on hover."""
+        return self._time(value, format_time(value, "HH:mm", tzinfo=self.zone, locale=self.language))
+
+    def ago(self, value: datetime) -> Markup:
+        """`4 мин назад`, or `через 2 ч`, as a `<time>` with the exact moment on hover."""
+        seconds = (value - self.now).total_seconds()
+        if -RECENT_SECONDS < seconds <= 1:
+            return self._time(value, words(self.language).ugettext(marked("just now")))
+        shown = format_timedelta(
+            timedelta(seconds=seconds), add_direction=True, format="short", threshold=0.95, locale=self.language
+        )
+        return self._time(value, shown.replace(". ", " "))
+
+    def span(self, seconds: float) -> str:
+        """A length of time in words, to its largest unit: `2 дня`."""
+        return format_timedelta(timedelta(seconds=seconds), format="long", threshold=1.0, locale=self.language)
+
+    def _time(self, value: datetime, shown: str) -> Markup:
+        machine = value.astimezone(UTC).isoformat(timespec="seconds")
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, self.moment(value), shown)
+
+
+def zone_of(request: Request) -> tzinfo:
+    """The reader's time zone."""
+    name = request.cookies.get(ZONE_COOKIE, "")
+    if name:
+        try:
+            return ZoneInfo(name)
+        except (KeyError, OSError, ValueError):
+            pass
+    return datetime.now().astimezone().tzinfo or UTC

@@ -1,0 +1,121 @@
+"""All that is known of one job, for administrators: its rows, and its way as a timeline."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from photochanger import timeline
+from photochanger.job import Source, Status
+from photochanger.tables import job, job_attempt, job_input, slot
+from photochanger.timeline import Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailedAttempt:
+    """One call of a provider. `seconds` is None while it is out."""
+
+    number: int
+    provider: str
+    model: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    http_status: int | None
+    request_id: str | None
+    usage: Mapping[str, Any] | None
+    cost_usd: Decimal | None
+    reason: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From its beginning to its end."""
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobDetail:
+    """A job with what was written of it."""
+
+    job_id: str
+    slot_id: str
+    slot_name: str
+    source: Source
+    provider: str
+    """In charge now, or at the end."""
+    on_fallback: bool
+    status: Status
+    created_at: datetime
+    expires_at: datetime
+    finished_at: datetime | None
+    failure_reason: str | None
+    failure_details: str | None
+    retry_after_seconds: int | None
+    runner: str | None
+    max_attempts: int
+    provider_job_reference: str | None
+    result_there: bool
+    """It has not expired, by the database's clock, and its file has not gone."""
+    preview_there: bool
+    result_mime: str | None
+    result_bytes: int | None
+    result_sha256: bytes | None
+    result_expires_at: datetime | None
+    slot_version: int | None
+    snapshot: Mapping[str, Any]
+    booth_fields: Mapping[str, str]
+    photo_path: str
+    photo_mime: str
+    photo_bytes: int
+    photo_width: int
+    photo_height: int
+    photo_sha256: bytes
+    replay_of: str | None
+    attempts: list[DetailedAttempt]
+    timeline: list[Moment]
+
+    @property
+    def seconds(self) -> float | None:
+        """From its arrival to its end."""
+        return None if self.finished_at is None else (self.finished_at - self.created_at).total_seconds()
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """Of all its attempts; None when of none it is known."""
+        costs = [attempt.cost_usd for attempt in self.attempts if attempt.cost_usd is not None]
+        return sum(costs, Decimal()) if costs else None
+
+
+_THERE = func.coalesce(and_(job.c.result_path.is_not(None), job.c.result_expires_at > func.now()), False)
+_WRITTEN_ONCE = {"slot_version", "snapshot", "booth_fields", "replay_of"}
+_COLUMNS = [
+    *(job.c[name] for name in JobDetail.__dataclass_fields__ if name in job.c),
+    *(
+        job_input.c[name]
+        for name in JobDetail.__dataclass_fields__
+        if name.startswith("photo_") or name in _WRITTEN_ONCE
+    ),
+    slot.c.display_name.label("slot_name"),
+    _THERE.label("result_there"),
+    and_(_THERE, job.c.preview_path.is_not(None)).label("preview_there"),
+]
+_ATTEMPT = [job_attempt.c[name] for name in DetailedAttempt.__dataclass_fields__]
+
+
+async def of_job(conn: AsyncConnection, job_id: str) -> JobDetail | None:
+    """The job, or None when there is none with this id."""
+    whole = job.join(job_input, job_input.c.job_id == job.c.job_id).join(slot, slot.c.slot_id == job.c.slot_id)
+    row = (await conn.execute(select(*_COLUMNS).select_from(whole).where(job.c.job_id == job_id))).one_or_none()
+    if row is None:
+        return None
+    tried = select(*_ATTEMPT).where(job_attempt.c.job_id == job_id).order_by(job_attempt.c.number)
+    attempts = [DetailedAttempt(**found._mapping) for found in await conn.execute(tried)]  # noqa: SLF001
+    return JobDetail(
+        **{**row._mapping, "status": Status(row.status), "source": Source(row.source)},  # noqa: SLF001
+        attempts=attempts,
+        timeline=await timeline.timeline(conn, job_id),
+    )

@@ -1,0 +1,173 @@
+"""A slot's page over HTTP: the form is saved as the API would save it, and says in words what is wrong."""
+
+import json
+import re
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from photochanger import slots
+from photochanger.slots import Slot
+from tests.administrators import browser
+from tests.serving import Api
+
+pytestmark = pytest.mark.anyio
+
+HTMX = {"HX-Request": "true", "Accept": "*/*", "Accept-Language": "ru"}
+FORM = {
+    "version": "1",
+    "display_name": "Свадьба",
+    "is_active": "1",
+    "provider": "gemini",
+    "operation": "image_edit",
+    "settings.prompt": "Акварель.\r\nЛица не менять.",
+    "settings.size": "2K",
+    "settings.retries": "2",
+    "settings.aspect_ratio": "",
+    "size_limit_mb": "12",
+    "sync_response_seconds": "",
+}
+
+
+async def send(http: httpx.AsyncClient, api: Api, path: str, form: dict[str, str], **headers: str) -> httpx.Response:
+    return await http.post(
+        f"{api.url}/slots/slot-001{path}", data=form, headers={**HTMX, **await browser(api), **headers}
+    )
+
+
+async def saved(api: Api) -> Slot:
+    async with api.db.at_once() as conn:
+        found = await slots.get(conn, "slot-001")
+    assert found is not None
+    return found
+
+
+async def test_the_form_is_saved_with_the_schemas_types(api: Api, http: httpx.AsyncClient) -> None:
+    answer = await send(http, api, "", FORM)
+    assert answer.status_code == 200
+    assert json.loads(answer.headers["hx-trigger"]) == {"toast": {"text": "Сохранено"}}
+    now = await saved(api)
+    assert (now.display_name, now.is_active, now.size_limit_mb, now.sync_response_seconds) == (
+        "Свадьба",
+        True,
+        12,
+        None,
+    )
+    assert now.settings == {"prompt": "Акварель.\nЛица не менять.", "size": "2K", "retries": 2}
+    assert now.version == 2
+    assert 'name="version" value="2"' in answer.text
+    assert "Прежние версии" in answer.text
+
+
+async def test_what_is_not_ticked_is_off(api: Api, http: httpx.AsyncClient) -> None:
+    await send(http, api, "", {name: value for name, value in FORM.items() if name != "is_active"})
+    now = await saved(api)
+    assert not now.is_active
+    assert "repeat_interrupted" not in now.settings
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "said"),
+    [
+        ({"settings.retries": "9"}, "settings.retries", "Число от 0 до 3"),
+        ({"settings.retries": "много"}, "settings.retries", "Число от 0 до 3"),
+        ({"settings.prompt": " "}, "settings.prompt", "Нужно заполнить"),
+        ({"settings.size": "8K"}, "settings.size", "Одно из: 1K, 2K, 4K"),
+        ({"display_name": ""}, "display_name", "Нужно заполнить"),
+        ({"size_limit_mb": "21"}, "size_limit_mb", "Число от 1 до 20"),
+        ({"sync_response_seconds": "61"}, "sync_response_seconds", "Число от 10 до 60"),
+        ({"operation": "nothing"}, "operation", "Провайдер этого не умеет"),
+        ({"provider": "<b>"}, "provider", "Такого провайдера нет"),
+        ({"provider": "turbotext", "operation": "style_transfer"}, "template_media.style", "Здесь нужна картинка"),
+    ],
+)
+async def test_what_is_wrong_stands_at_its_field_and_nothing_is_saved(
+    api: Api, http: httpx.AsyncClient, change: dict[str, str], place: str, said: str
+) -> None:
+    answer = await send(http, api, "", {**FORM, **change})
+    assert answer.status_code == 200
+    (found,) = re.findall(rf'id="wrong-{re.escape(place)}">.*?</svg>([^<]*)<', answer.text)
+    assert said in found
+    assert "Не сохранено" in answer.text
+    assert "hx-trigger" not in answer.headers
+    assert (await saved(api)).version == 1
+    assert "<b>" not in answer.text
+    checked = await send(http, api, "/form?check=1", {**FORM, **change})
+    assert said in checked.text
+
+
+async def test_of_two_editors_the_second_is_told_who_was_first_and_keeps_the_text(
+    api: Api, http: httpx.AsyncClient
+) -> None:
+    await send(http, api, "", {**FORM, "display_name": "От Игоря"}, **await browser(api, account="igor"))
+    answer = await send(http, api, "", {**FORM, "display_name": "От Сергея"})
+    assert "igor уже сохранил(а) версию 2" in answer.text
+    assert 'value="От Сергея"' in answer.text
+    assert 'name="version" value="1"' in answer.text
+    assert (await saved(api)).display_name == "От Игоря"
+
+
+async def test_another_provider_shows_its_own_fields_and_saves_nothing(api: Api, http: httpx.AsyncClient) -> None:
+    form = {**FORM, "provider": "turbotext", "operation": "image_edit", "fallback.on": "1"}
+    answer = await send(http, api, "/form", form)
+    assert 'name="settings.strength"' in answer.text
+    assert 'name="settings.size"' not in answer.text
+    assert "Лица не менять." in answer.text, "what both know stays"
+    assert (await saved(api)).version == 1
+    style = await send(http, api, "/form", {**FORM, "provider": "turbotext", "operation": "style_transfer"})
+    assert 'name="template_media.style"' in style.text
+    unknown = await send(http, api, "/form", {"provider": "x", "operation": "y"})
+    assert unknown.status_code == 200
+
+
+async def test_an_earlier_version_comes_back(api: Api, http: httpx.AsyncClient) -> None:
+    before = (await saved(api)).settings
+    await send(http, api, "", FORM)
+    answer = await send(http, api, "/restore", {"wanted": "1", "version": "2"})
+    assert "Версия 1 восстановлена" in json.loads(answer.headers["hx-trigger"])["toast"]["text"]
+    now = await saved(api)
+    assert (now.settings, now.version) == (before, 3)
+    stale = await send(http, api, "/restore", {"wanted": "1", "version": "2"})
+    assert "уже сохранил(а) версию 3" in stale.text
+    assert (await send(http, api, "/restore", {"wanted": "x", "version": "3"})).status_code == 400
+
+
+async def test_an_own_password_is_set_and_taken_away_and_never_shown(api: Api, http: httpx.AsyncClient) -> None:
+    answer = await send(http, api, "", {**FORM, "ingest_password": "geheim-geheim"})
+    assert (await saved(api)).ingest_password_hash is not None
+    assert "geheim" not in answer.text
+    short = await send(http, api, "", {**FORM, "version": "2", "ingest_password": "kurz"})
+    assert "Не меньше 8 символов" in short.text
+    assert "kurz" not in short.text
+    await send(http, api, "", {**FORM, "version": "2", "ingest_password_off": "1"})
+    assert (await saved(api)).ingest_password_hash is None
+
+
+async def test_the_payload_of_a_test_is_what_the_api_takes(api: Api, http: httpx.AsyncClient) -> None:
+    answer = await send(http, api, "/payload", {**FORM, "ingest_password": "geheim-geheim"})
+    body = answer.json()
+    assert body["settings"] == {"prompt": "Акварель.\nЛица не менять.", "size": "2K", "retries": 2}
+    assert (body["size_limit_mb"], body["sync_response_seconds"], body["fallback"]) == (12, None, None)
+    assert "ingest_password" not in body
+
+
+async def test_a_form_needs_its_token(api: Api, http: httpx.AsyncClient) -> None:
+    headers = await browser(api, csrf=False)
+    for path in ("", "/form", "/payload", "/restore"):
+        answer = await http.post(f"{api.url}/slots/slot-001{path}", data=FORM, headers={**headers, "Accept": "*/*"})
+        assert answer.json()["failure_reason"] == "forbidden"
+    assert (await saved(api)).version == 1
+
+
+async def test_unknown_slots_have_no_form(api: Api, http: httpx.AsyncClient) -> None:
+    headers = {**await browser(api), "Accept": "text/html"}
+    for name in ("slot-016", "x", "slot-001x"):
+        assert (await http.get(f"{api.url}/slots/{name}", headers=headers)).status_code == 404
+
+
+async def test_settings_of_another_time_are_shown_though_they_are_wrong(api: Api, http: httpx.AsyncClient) -> None:
+    async with api.db.begin() as conn:
+        await conn.execute(text("UPDATE slot SET settings = '{\"model\": \"gone\"}', operation = 'unknown'"))
+    headers = {**await browser(api), "Accept": "text/html"}
+    assert (await http.get(f"{api.url}/slots/slot-001", headers=headers)).status_code == 200

@@ -1,0 +1,129 @@
+"""A slot's page in a real browser: two editors, a template dropped, and a test run through a runner and a simulator."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from photochanger import slots
+from photochanger.providers import Providers
+from simulators.gemini import KEY
+from simulators.sample import SAMPLE
+from tests import browsing
+from tests.browsing import opened_browser, window
+from tests.serving import Api, running, serve_api, settings_for
+from tests.simulated import simulated
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
+]
+
+
+@pytest.fixture
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    async with opened_browser() as browser:
+        yield browser
+
+
+async def test_a_slot_is_edited_and_the_second_editor_is_told(api: Api, browser: Browser) -> None:
+    async with window(browser, api) as first, window(browser, api) as second:
+        for seen in (first, second):
+            await seen.go(f"{api.url}/slots/slot-001")
+        await first.page.get_by_label("Название").fill("Свадьба")
+        await first.page.locator("[name='settings.prompt']").fill("Акварель, лица не менять")
+        await expect(first.page.locator("[data-counter]").first).to_have_text("24 / 8000")
+        await first.page.get_by_role("button", name="Сохранить").click()
+        await expect(first.page.locator(".toast")).to_have_text("Сохранено")
+        await expect(first.page.get_by_role("heading", level=1)).to_have_text("Свадьба")
+        await second.page.get_by_label("Название").fill("Выпускной")
+        await second.page.get_by_role("button", name="Сохранить").click()
+        await expect(second.page.get_by_role("alert")).to_contain_text("serg уже сохранил(а) версию 2")
+        await expect(second.page.get_by_label("Название")).to_have_value("Выпускной")
+        assert await second.violations() == []
+        assert first.said == second.said == []
+
+
+async def test_a_mistake_stands_at_its_field(api: Api, browser: Browser) -> None:
+    async with window(browser, api) as seen:
+        await seen.go(f"{api.url}/slots/slot-001")
+        field = seen.page.get_by_label("Повторов после сбоя")
+        await field.fill("9")
+        await seen.page.get_by_role("button", name="Сохранить").click()
+        await expect(seen.page.locator(".mistake")).to_have_text("Число от 0 до 3.")
+        await expect(field).to_have_attribute("aria-invalid", "true")
+        assert await seen.violations() == []
+
+
+async def test_an_earlier_version_is_restored_after_a_question(api: Api, browser: Browser) -> None:
+    async with window(browser, api) as seen:
+        page = seen.page
+        await seen.go(f"{api.url}/slots/slot-001")
+        await page.get_by_label("Название").fill("Свадьба")
+        await page.get_by_role("button", name="Сохранить").click()
+        await page.locator("#more-versions > summary").click()
+        restore = page.get_by_role("button", name="Восстановить")
+        await restore.click()
+        await expect(page.locator("#confirmation")).to_be_visible()
+        await expect(page.get_by_role("button", name="Отмена")).to_be_focused()
+        assert await seen.violations() == []
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Свадьба")
+        await restore.click()
+        await page.locator("#confirmation-go").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Slot 1 (Gemini)")
+        assert seen.said == []
+
+
+async def test_another_provider_has_other_fields_and_its_picture_is_dropped(api: Api, browser: Browser) -> None:
+    async with window(browser, api) as seen:
+        page = seen.page
+        await seen.go(f"{api.url}/slots/slot-001")
+        await page.locator("select[name=provider]").select_option("turbotext")
+        await expect(page.locator("[name='settings.strength']")).to_be_visible()
+        await page.locator("select[name=operation]").select_option("style_transfer")
+        await expect(page.locator("#drop-style")).to_be_visible()
+        await page.locator("#drop-style [data-drop-file]").set_input_files(SAMPLE)
+        await expect(page.locator("#drop-style [data-drop-picture]")).to_be_visible()
+        await expect(page.locator("#drop-style [data-drop-value]")).to_have_value(re.compile("[0-9a-f]{32}"))
+        await page.get_by_role("button", name="Сохранить").click()
+        await expect(page.locator(".toast")).to_have_text("Сохранено")
+        async with api.db.at_once() as conn:
+            now = await slots.get(conn, "slot-001")
+        assert now is not None
+        assert (now.provider, now.operation, list(now.template_media)) == ("turbotext", "style_transfer", ["style"])
+        await page.get_by_role("button", name="Убрать").first.click()
+        await expect(page.locator("#drop-style [data-drop-value]")).to_have_value("")
+        assert seen.said == []
+
+
+async def test_the_unsaved_form_is_tried_on_a_photo(
+    database_url: str, tmp_path: Path, known_providers: Providers, browser: Browser, anyio_backend: str
+) -> None:
+    async with simulated() as simulators:
+        told = {"GEMINI_API_KEY": KEY, "GEMINI_BASE_URL": f"{simulators.url}/gemini"}
+        settings = settings_for(tmp_path, database_url, **told)
+        async with (
+            serve_api(settings, known_providers, database_url) as api,
+            running(settings, known_providers, database_url),
+            window(browser, api) as seen,
+        ):
+            page = seen.page
+            await seen.go(f"{api.url}/slots/slot-001")
+            await page.locator("[name='settings.prompt']").fill("ещё не сохранено")
+            test = page.get_by_role("button", name="Тест", exact=True)
+            await expect(test).to_be_disabled()
+            await page.locator("#test-photo").set_input_files(SAMPLE)
+            await expect(page.locator("#drop-photo [data-drop-picture]")).to_be_visible()
+            await test.click()
+            await expect(page.locator("#test-outcome")).to_contain_text("Готово за", timeout=40_000)
+            await expect(page.locator("#test-outcome img")).to_be_visible()
+            await expect(page.locator("#test-outcome .attempts")).to_contain_text("gemini")
+            async with api.db.at_once() as conn:
+                now = await slots.get(conn, "slot-001")
+            assert now is not None
+            assert now.version == 1, "a test saves nothing"
+            assert await seen.violations() == []
+            assert seen.said == []
