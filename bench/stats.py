@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import structlog
 
-from bench.database import server
+from bench.database import execute, server
 from bench.figures import FEW, Figure
-from bench.stats_rows import add_month, add_years, roll
-from photochanger import providers
+from bench.stats_rows import add_month, add_years
+from photochanger import hourly, providers
 from tests.administrators import bearer
 from tests.serving import Api, serve_api, settings_for
 
@@ -73,7 +73,11 @@ async def _all(*, jobs: int, rounds: int) -> list[Figure]:
         ):
             asking = Asking(api, http, await bearer(api), rounds)
             figures += await _asked(asking, f"{jobs:,} jobs, nothing rolled: ", goals=False)
-            roll(url)
+            began = time.perf_counter()
+            hours = await hourly.roll_up(api.db)
+            seconds = time.perf_counter() - began
+            execute(url, "VACUUM (ANALYZE) hourly_figure, hourly_attempts")
+            figures.append(Figure(what="rolling them up, an hour of jobs", values=[seconds * 1000 / hours], unit="ms"))
             figures += await _asked(asking, "rolled: ", goals=True)
             add_years(url, YEARS)
             what, told = "overview?window_minutes=60", f"{YEARS} more years of rolled hours: overview, the last hour"
