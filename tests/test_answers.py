@@ -27,7 +27,7 @@ from photochanger.tables import job, slot
 from tests.booths import nothing_left, photo_bytes, post_photo
 from tests.raw_http import eventually, jobs_in, queued
 from tests.results import claimed_job, finish_job
-from tests.serving import PASSWORD, Api, serve_api, settings_for
+from tests.serving import PASSWORD, SIGNING_KEY, Api, serve_api, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -351,6 +351,7 @@ async def test_each_request_is_one_line_of_log_without_a_password(
     api: Api, http: httpx.AsyncClient, database_url: str, tmp_path: Path
 ) -> None:
     home = {"PHOTOCHANGER_HOME": f"{tmp_path}/home", "MEDIA_ROOT": str(api.media.root), "DATABASE_URL": database_url}
+    home["SIGNING_KEY"] = SIGNING_KEY
     fields = {"name": "one\ntwo\r\nthree\u2028four", "q1\nq2": "FIELDCANARY"}
     async with process(home) as (url, serving):
         paths = {
