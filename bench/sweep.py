@@ -27,6 +27,11 @@ FORGET = """
     UPDATE job SET result_path = NULL, preview_path = NULL, result_expires_at = now() - interval '1 hour'
     WHERE created_at < (SELECT created_at FROM job ORDER BY created_at DESC OFFSET {living} LIMIT 1)
 """
+REVIVE = """
+    UPDATE job SET result_path = 'results/' || replace(job_id::text, '-', '') || '.jpg',
+                   preview_path = 'previews/' || replace(job_id::text, '-', '') || '.webp'
+    WHERE result_sha256 = sha256(job_id::text::bytea)
+"""
 PATHS = "SELECT result_path, preview_path FROM job WHERE result_path IS NOT NULL"
 
 
@@ -87,11 +92,12 @@ def _beside_booths(*, count: int, rounds: int) -> Iterator[Figure]:
         photo_file(2) as photo,
     ):
         home.shoot(booths=15, photo=photo)
+        add_finished(home.database_url, count)
         alone: list[float] = []
         beside: list[float] = []
         for _ in range(rounds):
             alone.append(_p95(home, photo))
-            _fill_house(home, count)
+            _fill_house(home)
             with started(["photochanger", "cleanup", "--once"], home.environment, home.folder / "sweep.log"):
                 _await_sweep(home, below=count)
                 beside.append(_p95(home, photo))
@@ -109,8 +115,8 @@ def _p95(home: House, photo: Path) -> float:
     return percentile([answer.seconds - TAKEN_OFF_SECONDS for answer in answers], 0.95)
 
 
-def _fill_house(home: House, count: int) -> None:
-    add_finished(home.database_url, count)
+def _fill_house(home: House) -> None:
+    execute(home.database_url, REVIVE)
     _write_results(home.database_url, home.folder / "media")
     execute(home.database_url, EXPIRE)
 

@@ -4,7 +4,7 @@ A photo goes when its job is final. The runner that ends a job removes it, and s
 answer; here goes what a killed process has left.
 """
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import and_, func, literal_column, select
 
 from cleanup.files import id_of, names_in, remove
 from cleanup.scope import BATCH, Scope, Swept, count_of, is_one_of
@@ -15,6 +15,10 @@ from photochanger.tables import job
 OVERDUE_GRACE_SECONDS = 2.0
 STEP_GRACE_SECONDS = 5.0
 """So long after a job's deadline no runner is at work on it any more, even where another one has ended it."""
+IS_FINAL = status_is(*FINAL)
+STEP_IS_OVER = and_(
+    IS_FINAL, job.c.expires_at < func.now() - literal_column(f"interval '{STEP_GRACE_SECONDS} seconds'")
+)
 
 
 async def overdue_jobs(scope: Scope) -> Swept:
@@ -28,14 +32,13 @@ async def overdue_jobs(scope: Scope) -> Swept:
 
 async def finished_photos(scope: Scope) -> Swept:
     """Photos whose jobs are final, and what runners have made of them: at once, however young the file is."""
-    step_over = job.c.expires_at < func.now() - literal_column(f"interval '{STEP_GRACE_SECONDS} seconds'")
     swept = Swept()
-    for folder, over in (("ingest", ()), ("work", (step_over,)), ("work/previews", (step_over,))):
+    for folder, over in (("ingest", IS_FINAL), ("work", STEP_IS_OVER), ("work/previews", STEP_IS_OVER)):
         names = [name for name in await names_in(scope, folder) if id_of(name)]
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]
             ids = list({name[:32] for name in batch})
-            query = select(job.c.job_id).where(is_one_of(job.c.job_id, ids), status_is(*FINAL), *over)
+            query = select(job.c.job_id).where(is_one_of(job.c.job_id, ids), over)
             if scope.slot_id is not None:
                 query = query.where(job.c.slot_id == scope.slot_id)
             async with scope.db.at_once() as conn:

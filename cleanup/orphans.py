@@ -10,8 +10,9 @@ from sqlalchemy import and_, false, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from cleanup.files import id_of, names_in, older_than, remove
+from cleanup.open_jobs import IS_FINAL, STEP_IS_OVER
 from cleanup.scope import BATCH, Scope, Swept, ids_at_once, is_one_of
-from photochanger.jobs import FINAL, OPEN, Status, status_is
+from photochanger.jobs import OPEN, Status, status_is
 from photochanger.media import FOLDERS
 from photochanger.tables import job, media_object
 
@@ -35,9 +36,9 @@ RESULT = Owner(job.c.job_id, job.c.result_path.is_not(None))
 MEDIA = Owner(
     media_object.c.media_object_id, and_(media_object.c.cleaned_at.is_(None), media_object.c.path.is_not(None))
 )
-STEP = Owner(job.c.job_id, status_is(Status.RUNNING), others_remove_it=status_is(*FINAL))
+STEP = Owner(job.c.job_id, status_is(Status.RUNNING), others_remove_it=STEP_IS_OVER)
 OWNERS = {
-    "ingest": Owner(job.c.job_id, status_is(*OPEN), others_remove_it=status_is(*FINAL)),
+    "ingest": Owner(job.c.job_id, status_is(*OPEN), others_remove_it=IS_FINAL),
     "work": STEP,
     "work/previews": STEP,
     "results": RESULT,
