@@ -13,7 +13,7 @@ run: $(VENV)/.run  ## start everything in the foreground; Ctrl-C stops it
 	@$(BIN)/photochanger up
 
 test: $(VENV)/.dev browser  ## the whole suite, against a real PostgreSQL
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev  ## faults and loads that take minutes
 	$(PYTEST) -m slow --timeout 1200

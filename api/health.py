@@ -51,7 +51,7 @@ async def examine(here: Services) -> dict[str, list[str]]:
     found, writable, room = await asyncio.gather(_within(_rows(here)), _within(_folders(here)), _within(_room(here)))
     return {
         "database": [] if found else ["the database does not answer"],
-        "folders": [] if writable else [f"{here.settings.media_root} cannot be written"],
+        "folders": [] if writable else [f"{here.settings.media_root} cannot be written, or is not the right folder"],
         "disk": [] if room else ["there is too little room for photos"],
         **(_trouble_in_rows(here, found) if found else {name: [f"nothing is known of {name}"] for name in ROW_CHECKS}),
     }
@@ -103,7 +103,7 @@ async def _rows(here: Services) -> Vitals:
 
 async def _folders(here: Services) -> bool:
     def writable() -> bool:
-        return all(os.access(here.media.folder(name), os.W_OK) for name in FOLDERS)
+        return here.media.is_ours() and all(os.access(here.media.folder(name), os.W_OK) for name in FOLDERS)
 
     return await asyncio.get_running_loop().run_in_executor(here.health_thread, writable)
 

@@ -1,7 +1,7 @@
 """What the handlers of one API process share. The lifespan builds it; requests find it in `request.app.state`."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.fernet import MultiFernet
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from api.waiting import Waiting
 from photochanger.db import Database
 from photochanger.images import Pictures
 from photochanger.media import Media
+from photochanger.overview import RolledTotals
 from photochanger.providers import Providers
 from photochanger.sessions import Tokens
 from photochanger.settings import Settings
@@ -51,6 +52,7 @@ class Services:
     """One child, started when an administrator uploads something: booths' photos are the runners' work."""
     secrets_box: MultiFernet | None
     """Seals what an administrator stores. None: there is no SECRETS_KEY, and nothing can be stored."""
+    rolled_totals: RolledTotals = field(default_factory=RolledTotals)
 
 
 def services(request: Request) -> Services:

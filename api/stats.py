@@ -7,7 +7,7 @@ from api import stats_bodies
 from api.access import administrators
 from api.state import services
 from api.stats_parameters import asked
-from photochanger import budgets, daily_limits, stats, window
+from photochanger import budgets, daily_limits, recent_results, stats, window
 from photochanger import overview as overviews
 from photochanger.errors import Failure, Refusal
 from photochanger.slots import SLOT_ID
@@ -22,7 +22,7 @@ async def overview(request: Request) -> JSONResponse:
     async with here.db.begin() as conn:
         known = await window.past(conn, job_retention_days=here.settings.job_retention_days)
         its = await window.whole(conn, known, minutes=wanted.minutes)
-        found = await overviews.of_window(conn, known, its)
+        found = await overviews.of_window(conn, known, its, rolled_totals=here.rolled_totals)
         spent = await budgets.all_budgets(conn, here.providers)
     return JSONResponse(stats_bodies.overview_body(found, spent, minutes=wanted.minutes), headers=HEADERS)
 
@@ -53,7 +53,7 @@ async def slot_stats(request: Request) -> JSONResponse:
         known = await window.past(conn, job_retention_days=here.settings.job_retention_days)
         its = await window.last_minutes(conn, known, minutes=wanted.minutes, zone=wanted.zone)
         found = await stats.of_window(conn, its, slot_id=slot_id)
-        results = await stats.last_results(conn, slot_id)
+        results = await recent_results.of_slot(conn, slot_id)
     if not found.slots:
         raise Refusal(Failure.SLOT_NOT_FOUND)
     body = stats_bodies.slot_body(request, found, results, minutes=wanted.minutes, zone=wanted.zone.key)

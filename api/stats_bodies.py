@@ -10,7 +10,8 @@ from api.state import public_url
 from photochanger.budgets import Budget
 from photochanger.daily_limits import DailyLimit
 from photochanger.overview import Overview, SlotOverview, Storage
-from photochanger.stats import LastResult, Point, ProviderSums, SlotSums, Statistics, Sums
+from photochanger.recent_results import RecentResult
+from photochanger.stats import Point, ProviderSums, SlotSums, Statistics, Sums
 from photochanger.tally import JobTally
 
 MEGABYTE = 1024 * 1024
@@ -84,7 +85,7 @@ def global_body(
 
 
 def slot_body(
-    request: Request, found: Statistics, results: list[LastResult], *, minutes: int, zone: str
+    request: Request, found: Statistics, results: list[RecentResult], *, minutes: int, zone: str
 ) -> dict[str, Any]:
     """`GET /api/stats/{slot_id}`."""
     (slot,) = found.slots
@@ -183,7 +184,7 @@ def _daily_limit(limit: DailyLimit) -> dict[str, Any]:
     }
 
 
-def _result(request: Request, result: LastResult) -> dict[str, Any]:
+def _result(request: Request, result: RecentResult) -> dict[str, Any]:
     link = public_url(request, f"/public/results/{result.job_id}")
     return {
         "job_id": result.job_id,

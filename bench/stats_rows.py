@@ -1,4 +1,4 @@
-"""A month of a busy studio by SQL: jobs that were done, failed or timed out, their attempts, and the rolled hours."""
+"""A month of a busy studio by SQL: jobs that were done, failed or timed out, and their attempts; and rolled years."""
 
 from bench.database import execute
 from bench.queue_rows import FIELDS, SNAPSHOT
@@ -48,38 +48,6 @@ ATTEMPTS = """
 """
 
 
-def _histogram(bucket: str) -> str:
-    return "ARRAY[" + ", ".join(f"count(*) FILTER (WHERE {bucket} = {n})" for n in range(histogram.BUCKETS)) + "]"
-
-
-EDGES = f"ARRAY[{', '.join(map(str, histogram.EDGES))}]::double precision[]"
-ROLLED_JOBS = f"""
-    INSERT INTO hourly_figure (hour, slot_id, source, provider, jobs, done, timeouts, failed, provider_errors, reasons,
-                               seconds_histogram)
-    SELECT hour, slot_id, source, provider, count(*), count(*) FILTER (WHERE status = 'done'),
-           count(*) FILTER (WHERE status = 'timeout'), count(*) FILTER (WHERE status = 'failed'),
-           count(*) FILTER (WHERE status = 'failed' AND failure_reason <> 'invalid_image'),
-           jsonb_strip_nulls(jsonb_build_object(
-               'timeout', nullif(count(*) FILTER (WHERE failure_reason = 'timeout'), 0),
-               'quota', nullif(count(*) FILTER (WHERE failure_reason = 'quota'), 0),
-               'no_image', nullif(count(*) FILTER (WHERE failure_reason = 'no_image'), 0),
-               'invalid_image', nullif(count(*) FILTER (WHERE failure_reason = 'invalid_image'), 0),
-               'content_blocked', nullif(count(*) FILTER (WHERE failure_reason = 'content_blocked'), 0))),
-           {_histogram("bucket")}
-    FROM (SELECT *, date_trunc('hour', created_at, 'UTC') AS hour,
-                 CASE WHEN status = 'done'
-                      THEN width_bucket(extract(epoch FROM finished_at - created_at)::float, {EDGES}) END AS bucket
-          FROM job) AS jobs
-    WHERE hour < date_trunc('hour', now(), 'UTC') GROUP BY 1, 2, 3, 4
-"""
-ROLLED_ATTEMPTS = f"""
-    INSERT INTO hourly_attempts (hour, slot_id, source, provider, model, attempts, failed, cost_usd, seconds_histogram)
-    SELECT date_trunc('hour', created_at, 'UTC'), slot_id, source, job_attempt.provider, model, count(*),
-           count(*) FILTER (WHERE outcome IS DISTINCT FROM 'ok'), coalesce(sum(cost_usd), 0),
-           {_histogram(f"width_bucket(extract(epoch FROM job_attempt.finished_at - started_at)::float, {EDGES})")}
-    FROM job JOIN job_attempt USING (job_id) WHERE created_at < date_trunc('hour', now(), 'UTC') GROUP BY 1, 2, 3, 4, 5
-"""
-WATERMARK = "INSERT INTO hourly_watermark (rolled_until) VALUES (date_trunc('hour', now(), 'UTC'))"
 YEARS = f"""
     INSERT INTO hourly_figure (hour, slot_id, source, provider, jobs, done, timeouts, failed, provider_errors,
                                seconds_histogram)
@@ -97,14 +65,8 @@ def add_month(url: str, count: int) -> None:
     execute(url, "VACUUM (ANALYZE) job, job_input, job_attempt")
 
 
-def roll(url: str) -> None:
-    """Every hour that is over."""
-    for statement in (ROLLED_JOBS, ROLLED_ATTEMPTS, WATERMARK):
-        execute(url, statement)
-    execute(url, "VACUUM (ANALYZE) hourly_figure, hourly_attempts")
-
-
 def add_years(url: str, years: int) -> None:
-    """Rolled hours of the time before, with every slot busy day and night."""
+    """Rolled hours of the time before, with every slot busy day and night; and the watermark moves."""
     execute(url, YEARS, hours=years * 365 * 24)
+    execute(url, "UPDATE hourly_watermark SET rolled_until = rolled_until - interval '1 hour'")
     execute(url, "VACUUM (ANALYZE) hourly_figure")

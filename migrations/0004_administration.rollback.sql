@@ -14,6 +14,7 @@ DROP INDEX processing_log_administration;
 ALTER TABLE processing_log DROP COLUMN actor;
 DROP INDEX media_object_template;
 ALTER TABLE media_object DROP COLUMN title, DROP COLUMN width, DROP COLUMN height, DROP COLUMN created_by;
+DROP INDEX job_failed_last;
 DROP INDEX job_ui_test;
 DROP INDEX job_on_fallback;
 DROP INDEX job_failed_reason;

@@ -18,6 +18,9 @@ CREATE INDEX job_failed_slot ON job (slot_id, created_at) WHERE status IN ('fail
 CREATE INDEX job_failed_reason ON job (failure_reason, created_at) WHERE status IN ('failed', 'timeout');
 CREATE INDEX job_on_fallback ON job (created_at) WHERE on_fallback;
 CREATE INDEX job_ui_test ON job (created_at) WHERE source = 'ui_test';
+-- A slot's last failure, also where only others have failed of late. By its end: for an order by created_at the planner
+-- walks job_failed, through the failures of all slots.
+CREATE INDEX job_failed_last ON job (slot_id, finished_at DESC) WHERE status IN ('failed', 'timeout');
 
 ALTER TABLE media_object
     ADD COLUMN title text CHECK (length(title) BETWEEN 1 AND 200),
@@ -130,6 +133,10 @@ CREATE TABLE hourly_attempts (
     seconds_histogram integer[] NOT NULL,
     PRIMARY KEY (hour, slot_id, source, provider, model)
 );
+
+-- One slot's statistics read its hours, not all.
+CREATE INDEX hourly_figure_slot ON hourly_figure (slot_id, hour);
+CREATE INDEX hourly_attempts_slot ON hourly_attempts (slot_id, hour);
 
 -- Hours before this moment are in the two tables above, and later ones are not.
 CREATE TABLE hourly_watermark (

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Select,
     Subquery,
     Table,
-    and_,
     case,
     cast,
     func,
@@ -37,7 +36,7 @@ from photochanger import histogram
 from photochanger.errors import PROVIDER_ERRORS
 from photochanger.job import Status, status_is
 from photochanger.tables import MOMENT, hourly_attempts, hourly_figure, job, job_attempt, job_input
-from photochanger.window import Span, Window
+from photochanger.window import Span, Window, within
 
 OK = "ok"
 """The outcome of an attempt that brought a picture."""
@@ -177,8 +176,7 @@ def _attempts(window: Window, slot_id: str | None) -> Select[Any]:
 
 def _chosen(rows: Select[Any], window: Window, slot_id: str | None) -> Subquery:
     """Of photos that came in the spans which are read by row."""
-    came = job_input.c.created_at
-    rows = rows.where(or_(*(and_(came >= span.start, came < span.until) for span in window.by_row)))
+    rows = rows.where(or_(*(within(job_input.c.created_at, span) for span in window.by_row)))
     rows = rows.where(job.c.kind == "photo")
     return (rows if slot_id is None else rows.where(job_input.c.slot_id == slot_id)).subquery("made")
 
@@ -227,8 +225,8 @@ def _sums(table: Table, names: Sequence[str]) -> list[ColumnElement[Any]]:
 
 
 def _in_hours(table: Table, hours: Span, slot_id: str | None) -> list[ColumnElement[bool]]:
-    conditions = [table.c.hour >= hours.start, table.c.hour < hours.until]
-    return conditions if slot_id is None else [*conditions, table.c.slot_id == slot_id]
+    condition = within(table.c.hour, hours)
+    return [condition] if slot_id is None else [condition, table.c.slot_id == slot_id]
 
 
 def _point(moment: Column[datetime], window: Window) -> Label[int]:

@@ -189,10 +189,16 @@ class Media:
     def discard_work(self, name: str) -> None:
         """Remove what a step has left behind under this name."""
         for folder in ("work", "work/previews"):
-            for path in self.folder(folder).iterdir():
+            for path in self._entries(folder):
                 # The first claim's name is the beginning of the tenth's.
                 if path.name.startswith(name) and path.name[len(name) : len(name) + 1] in {"", "-", "."}:
                     path.unlink(missing_ok=True)
+
+    def _entries(self, folder: str) -> list[Path]:
+        try:
+            return list(self.folder(folder).iterdir())
+        except FileNotFoundError:  # its disk is away, and all that was on it
+            return []
 
     def regular_file(self, relative: str) -> tuple[Path, os.stat_result] | None:
         """The file and its figures; None when it is gone, or a link or anything else than a plain file."""

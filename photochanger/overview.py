@@ -15,7 +15,7 @@ from photochanger.job import OPEN, Status, status_is
 from photochanger.stats import BOOTHS, TEST_RUNS
 from photochanger.tables import hourly_figure, job, job_input, runner, slot, storage_figure
 from photochanger.tally import JobTally
-from photochanger.window import Past, Window
+from photochanger.window import Past, Window, since
 
 MEDIA = ("ingest", "work", "results", "previews", "provider", "templates")
 """The storage figures that are files of ours."""
@@ -61,14 +61,14 @@ class Overview:
     test_runs: JobTally
 
 
-async def of_window(conn: AsyncConnection, known: Past, window: Window) -> Overview:
+async def of_window(conn: AsyncConnection, known: Past, window: Window, *, rolled_totals: "RolledTotals") -> Overview:
     """The window's figures, by slot and as a whole."""
     found = await figures.of_jobs(conn, window)
     by_slot: dict[str, list[JobFigures]] = defaultdict(list)
     for part in found:
         if part.source == BOOTHS:
             by_slot[part.slot_id].append(part)
-    totals = await _totals(conn, known)
+    totals = await _totals(conn, known, await rolled_totals.by_slot(conn, known))
     return Overview(
         window=window,
         jobs=tally.jobs(part for parts in by_slot.values() for part in parts),
@@ -105,26 +105,45 @@ class _Total:
     """The last rolled hour with a photo that was done."""
 
 
-async def _totals(conn: AsyncConnection, known: Past) -> dict[str, _Total]:
-    """By slot: the rolled hours, and the rows of what came since. A year of 15 busy slots is 131,000 hours to add."""
-    rolled = select(
+_ROLLED_TOTALS = (
+    select(
         hourly_figure.c.slot_id,
         func.sum(hourly_figure.c.jobs).label("jobs"),
         func.max(hourly_figure.c.hour).filter(hourly_figure.c.done > 0).label("last_done_hour"),
     )
-    rolled = rolled.where(hourly_figure.c.source == BOOTHS).group_by(hourly_figure.c.slot_id)
-    since = (
+    .where(hourly_figure.c.source == BOOTHS)
+    .group_by(hourly_figure.c.slot_id)
+)
+
+
+class RolledTotals:
+    """The sums of all rolled hours, which change only when another hour is rolled: years are not added up each time."""
+
+    def __init__(self) -> None:
+        self._rolled_until: datetime | None = None
+        self._by_slot: Mapping[str, _Total] = {}
+
+    async def by_slot(self, conn: AsyncConnection, known: Past) -> Mapping[str, _Total]:
+        """As of this watermark."""
+        if known.rolled_until != self._rolled_until:
+            rows = await conn.execute(_ROLLED_TOTALS.where(hourly_figure.c.hour < known.rolled_until))
+            self._by_slot = {row.slot_id: _Total(jobs=row.jobs, last_done_hour=row.last_done_hour) for row in rows}
+            self._rolled_until = known.rolled_until
+        return self._by_slot
+
+
+async def _totals(conn: AsyncConnection, known: Past, rolled: Mapping[str, _Total]) -> dict[str, _Total]:
+    """The rolled hours, and the rows of what came since."""
+    query = (
         select(job.c.slot_id, func.count().label("jobs"))
         .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
         .where(job.c.source == BOOTHS, job.c.kind == "photo")
         .group_by(job.c.slot_id)
     )
     if known.rolled_until is not None:
-        since = since.where(job_input.c.created_at >= known.rolled_until)
-    totals = {
-        row.slot_id: _Total(jobs=row.jobs, last_done_hour=row.last_done_hour) for row in await conn.execute(rolled)
-    }
-    for row in await conn.execute(since):
+        query = query.where(since(job_input.c.created_at, known.rolled_until))
+    totals = dict(rolled)
+    for row in await conn.execute(query):
         before = totals.get(row.slot_id, _Total())
         totals[row.slot_id] = _Total(jobs=before.jobs + row.jobs, last_done_hour=before.last_done_hour)
     return totals
@@ -164,7 +183,7 @@ def _last() -> Any:
     failure = (
         select(job.c.finished_at, job.c.failure_reason)
         .where(of_slot, status_is(Status.FAILED, Status.TIMEOUT))
-        .order_by(job.c.created_at.desc())
+        .order_by(job.c.finished_at.desc())
         .limit(1)
         .lateral("failure")
     )

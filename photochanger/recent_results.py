@@ -15,6 +15,7 @@ class RecentResult:
     """A result that can still be fetched."""
 
     job_id: str
+    created_at: datetime
     finished_at: datetime
     expires_at: datetime
 
@@ -22,7 +23,7 @@ class RecentResult:
 async def of_slot(conn: AsyncConnection, slot_id: str, *, limit: int = 10) -> list[RecentResult]:
     """The newest first; of photos from booths, not of test runs."""
     query = (
-        select(job.c.job_id, job.c.finished_at, job.c.result_expires_at.label("expires_at"))
+        select(job.c.job_id, job.c.created_at, job.c.finished_at, job.c.result_expires_at.label("expires_at"))
         .where(
             job.c.slot_id == slot_id,
             job.c.source == "ingest",

@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger import figures, tally
 from photochanger.figures import AttemptFigures, JobFigures
-from photochanger.tables import job, slot
+from photochanger.tables import slot
 from photochanger.tally import AttemptTally, JobTally
 from photochanger.window import Window
 
@@ -81,16 +81,6 @@ class Statistics:
     """Those that were asked for, in their order, also without any job."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LastResult:
-    """A result that can still be fetched."""
-
-    job_id: str
-    created_at: datetime
-    finished_at: datetime
-    expires_at: datetime
-
-
 async def of_window(conn: AsyncConnection, window: Window, *, slot_id: str | None = None) -> Statistics:
     """Of one slot, or of all."""
     jobs = await figures.of_jobs(conn, window, slot_id=slot_id)
@@ -141,19 +131,3 @@ def _grouped(parts: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     for part in parts:
         groups[key(part)].append(part)
     return groups
-
-
-async def last_results(conn: AsyncConnection, slot_id: str, *, limit: int = 10) -> list[LastResult]:
-    """Of the slot's booths, the newest first."""
-    query = (
-        select(job.c.job_id, job.c.created_at, job.c.finished_at, job.c.result_expires_at.label("expires_at"))
-        .where(
-            job.c.slot_id == slot_id,
-            job.c.result_path.is_not(None),
-            job.c.result_expires_at > func.now(),
-            job.c.source == BOOTHS,
-        )
-        .order_by(job.c.finished_at.desc())
-        .limit(limit)
-    )
-    return [LastResult(**row._mapping) for row in await conn.execute(query)]  # noqa: SLF001

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
 
-from photochanger.tables import hourly_figure, hourly_watermark
+from photochanger.tables import MOMENT, hourly_figure, hourly_watermark
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -113,9 +114,22 @@ async def _divided(conn: AsyncConnection, known: Past, span: Span) -> tuple[Span
 
 
 async def _jobs_in(conn: AsyncConnection, hours: Span) -> int:
-    query = select(func.coalesce(func.sum(hourly_figure.c.jobs), 0))
-    found = await conn.execute(query.where(hourly_figure.c.hour >= hours.start, hourly_figure.c.hour < hours.until))
-    return int(found.scalar_one())
+    query = select(func.coalesce(func.sum(hourly_figure.c.jobs), 0)).where(within(hourly_figure.c.hour, hours))
+    return int((await conn.execute(query)).scalar_one())
+
+
+def within(moment: ColumnElement[datetime], span: Span) -> ColumnElement[bool]:
+    """The condition, with the moments as literals: a plan that is made for any span is bad for a short one."""
+    return and_(moment >= _literal(span.start), moment < _literal(span.until))
+
+
+def since(moment: ColumnElement[datetime], start: datetime) -> ColumnElement[bool]:
+    """The condition, with the moment as a literal."""
+    return moment >= _literal(start)
+
+
+def _literal(moment: datetime) -> BindParameter[datetime]:
+    return bindparam(None, moment, type_=MOMENT, literal_execute=True)
 
 
 def _hour_of(moment: datetime) -> datetime:

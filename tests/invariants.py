@@ -13,11 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from cleanup.orphans import ORPHAN_AGE_SECONDS
 from cleanup.scope import Scope
@@ -161,6 +162,9 @@ async def _assert_calls_are_counted(db: Database, jobs: Sequence[Any], *, calls:
 
 async def _assert_the_sweep_leaves_results_only(db: Database, media: Media, jobs: Sequence[Any]) -> None:
     past = time.time() - 2 * ORPHAN_AGE_SECONDS
+    async with db.at_once() as conn:  # until its deadline a runner may still be at work on a job that others have ended
+        earlier = {name: job.c[name] - timedelta(hours=2) for name in ("created_at", "expires_at", "start_by")}
+        await conn.execute(update(job).values(earlier))
     for folder in FOLDERS:
         for name in _files(media, folder):
             os.utime(media.folder(folder) / name, (past, past))

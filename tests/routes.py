@@ -20,6 +20,7 @@ OPEN = {
     "/ingest/{slot_id}",  # the booths' password
     "/api/ingest/{slot_id}",
     "/api/jobs/{job_id}",  # the id is the secret
+    "/public/slots/{slot_id}",  # what hangs in the booth's window anyway
     "/public/results/{job_id}",
     "/public/results/{job_id}/preview",
     "/public/provider-media/{media_id}",
@@ -29,6 +30,7 @@ OPEN = {
     "/api/docs",
     "/livez",
     "/healthz",
+    "/metrics",  # by network or token, see api/observers.py: loopback may
 }
 """The routes that anybody may call. Whoever adds one says why."""
 

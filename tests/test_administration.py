@@ -83,6 +83,7 @@ async def test_runners_call_with_a_new_key_and_check_it(studio: Studio) -> None:
 
     await until(checked, seconds=20)
     assert time.monotonic() - began < SECONDS
+    await asyncio.sleep(began + SECONDS - time.monotonic())  # for the runner that did not check it
     assert (await admin.keys_seen())[-1] == "****0987"
     for number in range(4):  # whichever runner takes it
         assert (await studio.post(slot=f"slot-{number + 2:03}")).status_code == 200

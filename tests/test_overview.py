@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import func, insert, update
+from sqlalchemy import func, insert, text, update
+from sqlalchemy.dialects import postgresql
 
 from photochanger import overview, window
 from photochanger.db import Database
 from photochanger.jobs import Status
-from photochanger.overview import Overview, SlotOverview
+from photochanger.overview import Overview, RolledTotals, SlotOverview
 from photochanger.tables import job, runner, storage_figure
 from tests import figure_rows
 from tests.figure_rows import MadeJob, count, hour_of
@@ -18,10 +19,11 @@ from tests.queue_rows import job_in, queue
 pytestmark = pytest.mark.anyio
 
 
-async def look(db: Database, *, minutes: int = 60) -> Overview:
+async def look(db: Database, *, minutes: int = 60, totals: RolledTotals | None = None) -> Overview:
     async with db.begin() as conn:
         known = await window.past(conn, job_retention_days=90)
-        return await overview.of_window(conn, known, await window.whole(conn, known, minutes=minutes))
+        its = await window.whole(conn, known, minutes=minutes)
+        return await overview.of_window(conn, known, its, rolled_totals=totals or RolledTotals())
 
 
 async def slot_of(db: Database, slot_id: str) -> SlotOverview:
@@ -52,13 +54,14 @@ async def test_every_slot_has_its_figures_of_the_window(db: Database, monkeypatc
 async def test_all_jobs_ever_are_the_rolled_ones_and_those_since(db: Database) -> None:
     now = await figure_rows.now(db)
     made = figure_rows.many(200, start=now - timedelta(days=5), until=now)
-    booths = sum(one.source == "ingest" for one in made)
+    booths, totals = sum(one.source == "ingest" for one in made), RolledTotals()
     await figure_rows.write(db, made)
-    assert (await look(db)).jobs_total == booths
+    assert (await look(db, totals=totals)).jobs_total == booths
     rolled_until = hour_of(now) - timedelta(hours=1)
     await figure_rows.roll(db, made, until=rolled_until)
-    assert (await look(db)).jobs_total == booths
+    assert (await look(db, totals=totals)).jobs_total == booths
     await figure_rows.forget_rows(db, before=rolled_until)
+    assert (await look(db, totals=totals)).jobs_total == booths
     assert (await look(db)).jobs_total == booths
 
 
@@ -90,6 +93,25 @@ async def test_a_slots_last_success_and_last_failure_are_its_own_newest(db: Data
     assert (two.last_success_at is not None, two.last_error_at, two.last_error_reason) == (True, None, None)
     three = await slot_of(db, "slot-003")
     assert (three.last_success_at, three.last_error_reason) == (None, "network")
+
+
+async def test_a_slot_that_never_fails_does_not_read_the_failures_of_others(db: Database) -> None:
+    copies = text(
+        "INSERT INTO job (job_id, source, slot_id, provider, status, created_at, expires_at, start_by, run_after,"
+        " finished_at, failure_reason) SELECT gen_random_uuid(), source, slot_id, provider, status,"
+        " created_at - number * interval '1 minute', expires_at, start_by, run_after, finished_at, failure_reason"
+        " FROM job, generate_series(1, 5000) AS number"
+    )
+    now = await figure_rows.now(db)
+    await figure_rows.write(db, [MadeJob(created_at=now, slot_id="slot-002", status="failed", reason="quota")])
+    async with db.begin() as conn:
+        await conn.execute(copies)
+        await conn.execute(text("ANALYZE job"))
+        asked = overview._LAST.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+        plan = "\n".join((await conn.execute(text(f"EXPLAIN {asked}"))).scalars())
+    assert "using job_failed_last" in plan
+    assert "Seq Scan on job" not in plan
+    assert "job_failed on job" not in plan
 
 
 async def test_the_last_success_is_known_to_the_hour_when_its_result_is_not_kept_any_more(db: Database) -> None:

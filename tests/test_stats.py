@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from photochanger import histogram, stats, window
+from photochanger import histogram, hourly, recent_results, stats, window
 from photochanger.db import Database
 from photochanger.stats import Statistics, Sums
 from tests import figure_rows
@@ -97,6 +97,20 @@ async def test_rolled_hours_and_the_rows_at_both_ends_come_to_the_same(
     same(few.total, in_window(made, few), exact=True)
     same(many.total, in_window(made, many), exact=False)
     same(many.test_runs, in_window(made, many, source="ui_test"), exact=False)
+
+
+async def test_the_hours_that_the_cleanup_rolls_say_the_same(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = await figure_rows.now(db)
+    made = figure_rows.many(400, start=now - timedelta(days=2), until=now)
+    await figure_rows.write(db, made)
+    assert await hourly.roll_up(db) > 0
+    monkeypatch.setattr(window, "MOST_JOBS_BY_ROW", 0)
+    found = await statistics(db, minutes=36 * 60)
+    assert not found.window.exact
+    same(found.total, in_window(made, found), exact=False)
+    same(found.test_runs, in_window(made, found, source="ui_test"), exact=False)
+    for one in found.slots:
+        same(one.sums, [its for its in in_window(made, found) if its.slot_id == one.slot_id], exact=False)
 
 
 async def test_what_is_rolled_is_not_read_from_rows_again(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +237,7 @@ async def test_an_empty_studio_has_empty_figures(db: Database) -> None:
 
 async def _last(db: Database) -> list[datetime]:
     async with db.begin() as conn:
-        return [one.created_at for one in await stats.last_results(conn, "slot-001")]
+        return [one.created_at for one in await recent_results.of_slot(conn, "slot-001")]
 
 
 async def test_last_results_are_the_booths_newest_that_can_be_fetched(db: Database) -> None:

@@ -78,7 +78,7 @@ async def test_the_queues_indexes_hold_open_jobs_only(database_url: str) -> None
         found: dict[str, str] = dict(
             connection.execute("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'job'").fetchall()
         )
-    seldom = {"job_failed", "job_failed_slot", "job_failed_reason", "job_on_fallback", "job_ui_test"}
+    seldom = {"job_failed", "job_failed_slot", "job_failed_last", "job_failed_reason", "job_on_fallback", "job_ui_test"}
     assert set(found) == {"job_pkey", "job_queued", "job_waiting", "job_open", "job_with_result", *seldom}
     assert all(" WHERE " in found[name] for name in seldom), "it would be written at every move of every job"
     for name in ("job_queued", "job_waiting", "job_open"):

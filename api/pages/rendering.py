@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.middleware import Middleware
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from api.access import csrf_token
+from api.contract import document
 from api.pages.assets import release
 from api.pages.formats import Formats, zone_of
 from api.pages.language import COOKIE, LANGUAGES, language_of, marked, words
@@ -100,6 +102,20 @@ def page(
     return response
 
 
+def query_with(request: Request, **changes: str) -> str:
+    """This page's query with these changes. What no page of ours asks for is dropped: it may be anything."""
+    known = [(name, value) for name, value in request.query_params.multi_items() if name in _parameters()]
+    return urlencode([*((name, value) for name, value in known if name not in changes), *changes.items()])
+
+
+@cache
+def _parameters() -> frozenset[str]:
+    """The names in the queries of all pages, by the contract."""
+    pages = [item["get"] for item in document()["paths"].values() if "pages" in item.get("get", {}).get("tags", ())]
+    asked = [one for page in pages for one in page.get("parameters", ()) if one.get("in") == "query"]
+    return frozenset(one["name"] for one in asked)
+
+
 @cache
 def environment(language: str) -> Environment:
     """Jinja with the words of this language. A name that a handler has not given is an error, never a gap."""
@@ -114,6 +130,7 @@ def environment(language: str) -> Environment:
     made.install_gettext_translations(words(language), newstyle=True)  # type: ignore[attr-defined]
     made.globals.update(
         asset=release().url,
+        query_with=query_with,
         version=__version__,
         failures={failure.code: failure.sentence for failure in Failure},
     )
