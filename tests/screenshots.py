@@ -83,6 +83,10 @@ async def main() -> int:
                 "slot": ("/slots/slot-001", True),
                 "slot-style": ("/slots/slot-013", True),
                 "settings": ("/settings", True),
+                "photos": ("/jobs", True),
+                "photo": (f"/jobs/{told.done}", True),
+                "photo-failed": (f"/jobs/{told.failed}", True),
+                "statistics": ("/statistics?minutes=1440", True),
                 "gallery-empty": ("/public/slots/slot-009", False),
             }
             for name, (path, login) in after.items():

@@ -44,6 +44,12 @@ def paths(told: Told) -> dict[str, tuple[str, bool]]:
         "slot": ("/slots/slot-001", True),
         "slot with a picture": ("/slots/slot-013", True),
         "slot named as a script": ("/slots/slot-010", True),
+        "log": ("/jobs", True),
+        "photo": (f"/jobs/{told.done}", True),
+        "failed photo": (f"/jobs/{told.failed}", True),
+        "photo in work": (f"/jobs/{told.open}", True),
+        "statistics": ("/statistics?minutes=1440", True),
+        "settings": ("/settings", True),
         "login": ("/login", False),
         "ready": (f"/public/results/{told.done}", False),
         "pending": (f"/public/results/{told.open}", False),
@@ -225,6 +231,43 @@ async def test_a_waiting_guest_sees_the_photo_as_soon_as_it_is_there(api: Api, b
         async with seen.page.expect_download() as download:
             await seen.page.get_by_role("link", name="Скачать").click()
         assert (await download.value).suggested_filename.endswith(".jpg")
+        assert seen.said == []
+
+
+async def test_the_log_is_filtered_and_j_and_k_lead_along_it(api: Api, browser: Browser) -> None:
+    told = await afternoon(api)
+    async with window(browser, api) as seen:
+        page = seen.page
+        await seen.go(f"{api.url}/jobs")
+        await page.locator("select[name=status]").select_option("failed")
+        await expect(page.locator("tbody tr")).to_have_count(3)
+        assert "status=failed" in page.url
+        await page.locator(f"#job-{told.failed} .row-link").click()
+        await expect(page.get_by_text("Смягчите промпт")).to_be_visible()
+        first = page.url
+        key = "j" if await page.locator("[data-key=j]").count() else "k"
+        await page.keyboard.press(key)
+        await page.wait_for_url(lambda url: url != first)
+        assert "status=failed" in page.url
+        await page.go_back(wait_until="networkidle")
+        assert page.url == first
+        assert seen.said == []
+
+
+async def test_the_statistics_draw_their_chart_and_are_reset_locally(api: Api, browser: Browser) -> None:
+    await afternoon(api)
+    async with window(browser, api) as seen:
+        page = seen.page
+        await seen.go(f"{api.url}/statistics?minutes=1440")
+        await expect(page.locator("#chart canvas")).to_be_visible()
+        await expect(page.locator("#since-reset")).to_be_hidden()
+        await page.get_by_role("button", name="Сброс статистики").click()
+        await page.locator("#confirmation-go").click()
+        await page.wait_for_url("**/statistics?minutes=5")
+        await expect(page.locator("#since-reset")).to_be_visible()
+        await page.get_by_role("row", name="Комикс").get_by_role("link", name="3").first.click()
+        await page.wait_for_url("**/jobs?slot_id=slot-005**")
+        await expect(page.locator("tbody tr")).to_have_count(3)
         assert seen.said == []
 
 

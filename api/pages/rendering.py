@@ -41,7 +41,11 @@ class Place:
     title: str
 
 
-PLACES = (Place(path="/settings", icon="settings", title=marked("Settings")),)
+PLACES = (
+    Place(path="/jobs", icon="images", title=marked("Photos")),
+    Place(path="/statistics", icon="chart-column", title=marked("Statistics")),
+    Place(path="/settings", icon="settings", title=marked("Settings")),
+)
 
 
 def wants_page(request: Request) -> bool:

@@ -79,6 +79,18 @@ EXPLANATIONS = {
         retry=True,
     ),
     Failure.INTERNAL_ERROR: BROKEN,
+    Failure.VALIDATION_FAILED: Explanation(
+        icon="search",
+        kind="warn",
+        title=marked("The address has a mistake"),
+        sentence=marked("Something in it cannot be like this. Go back and choose anew."),
+    ),
+    Failure.PHOTO_GONE: Explanation(
+        icon="image-off",
+        kind="info",
+        title=marked("The photo is no longer kept"),
+        sentence=marked("Photos of booths are deleted once they are changed."),
+    ),
 }
 
 

@@ -1,9 +1,9 @@
 // Dialogs. data-confirm-title, -text, -go on a form or an htmx element: asked before it is sent, focus on Cancel.
 // data-opens-sheet on an htmx element: what it fetches is shown in #sheet.
 const confirmation = document.getElementById("confirmation");
-const agreed = new WeakSet();
+const passed = new WeakSet();
 
-function ask(element) {
+export function agreed(element) {
   confirmation.querySelector("h2").textContent = element.dataset.confirmTitle;
   confirmation.querySelector("p").textContent = element.dataset.confirmText;
   document.getElementById("confirmation-go").textContent = element.dataset.confirmGo;
@@ -16,10 +16,10 @@ function ask(element) {
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
-  if (!form.dataset.confirmTitle || form.hasAttribute("hx-post") || agreed.delete(form)) return;
+  if (!form.dataset.confirmTitle || form.hasAttribute("hx-post") || passed.delete(form)) return;
   event.preventDefault();
-  if (await ask(form)) {
-    agreed.add(form);
+  if (await agreed(form)) {
+    passed.add(form);
     form.requestSubmit(event.submitter);
   }
 });
@@ -28,7 +28,7 @@ document.body.addEventListener("htmx:confirm", async (event) => {
   const element = event.detail.elt;
   if (!element.dataset.confirmTitle) return;
   event.preventDefault();
-  if (await ask(element)) event.detail.issueRequest(true);
+  if (await agreed(element)) event.detail.issueRequest(true);
 });
 
 document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
