@@ -38,7 +38,7 @@ async def statistics_page(request: Request) -> Response:
         known = await window.past(conn, job_retention_days=here.settings.job_retention_days)
         its = await window.last_minutes(conn, known, minutes=minutes, zone=zone)
         found = await stats.of_window(conn, its)
-        glance = await overview.of_window(conn, known, its)
+        glance = await overview.of_window(conn, known, its, rolled_totals=here.rolled_totals)
         spent = await budgets.all_budgets(conn, here.providers)
         now = await moment_now(conn)
     since = now - timedelta(minutes=minutes)
