@@ -71,20 +71,6 @@ class Failure(enum.Enum):
 
 _BY_CODE = {failure.code: failure for failure in Failure}
 PROVIDER_ERRORS = frozenset(
-    {
-        "bad_response",
-        "content_blocked",
-        "no_image",
-        "provider_4xx",
-        "provider_unavailable",
-        "quota",
-        "network",
-        "provider_auth",
-    }
-)
-"""Codes that count as the provider's errors in every figure."""
-
-PROVIDER_ERRORS = frozenset(
     failure.code
     for failure in (
         Failure.BAD_RESPONSE,

@@ -19,7 +19,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from PIL import Image
+
 from photochanger.errors import PictureError
+from photochanger.picture_kinds import MAX_PIXELS
 from photochanger.picture_work import Answer, check_result, prepare
 
 TASKS: dict[str, Callable[..., Answer]] = {"prepare": prepare, "check_result": check_result}
@@ -33,6 +36,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold a guest's face
+    Image.MAX_IMAGE_PIXELS = (
+        MAX_PIXELS // 2
+    )  # Pillow refuses a WEBP of more than twice this before it makes room for it
     with suppress(BrokenPipeError, ConnectionResetError):
         _say({"ready": True})
         for line in sys.stdin.buffer:

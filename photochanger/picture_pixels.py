@@ -35,9 +35,6 @@ _TURNS = {
 _SAME_COLOUR = 3
 """Of 255: profiles that move no colour further are sRGB under another name."""
 
-# Pillow refuses a WEBP before allocating its canvas when it has more than twice this.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-
 
 def open_picture(data: bytes, *, mime: str) -> ImageFile.ImageFile:
     """The picture, not yet decoded. Raises `PictureError` for its size, and whatever Pillow may raise."""
