@@ -36,9 +36,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold a guest's face
-    Image.MAX_IMAGE_PIXELS = (
-        MAX_PIXELS // 2
-    )  # Pillow refuses a WEBP of more than twice this before it makes room for it
+    # Pillow refuses a WEBP of more than twice this before it makes room for it.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
     with suppress(BrokenPipeError, ConnectionResetError):
         _say({"ready": True})
         for line in sys.stdin.buffer:

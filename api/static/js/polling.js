@@ -8,7 +8,8 @@ function plan(element, waitMs) {
 }
 
 function ask(element, waitMs) {
-  if (!element.isConnected) return;
+  timers.delete(element);
+  if (!element.isConnected || element.dataset.pollSeconds === undefined) return;
   if (document.hidden || element.querySelector("details.menu[open]")) plan(element, waitMs);
   else htmx.trigger(element, "refresh");
 }
