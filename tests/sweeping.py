@@ -79,7 +79,7 @@ async def media_of(
         "path": relative,
         "mime": "image/jpeg",
         "bytes": 7,
-        "sha256": b"\x01" * 32,
+        "sha256": secrets.token_bytes(32),
         "expires_at": None if expires_in_seconds is None else func.now() + timedelta(seconds=expires_in_seconds),
     }
     async with db.at_once() as conn:
