@@ -199,10 +199,10 @@ async def test_new_photos_and_claims_at_once_lose_nothing(db: Database) -> None:
 
 
 FINISHED_BEFORE = """
-    INSERT INTO job (job_id, source, slot_id, provider, status, created_at, expires_at, start_by, run_after, finished_at,
-                     result_mime, result_bytes, result_sha256, result_expires_at)
-    SELECT gen_random_uuid(), 'ingest', 'slot-001', 'gemini', 'done', at, at + interval '48 s', at + interval '40 s', at,
-           at + interval '20 s', 'image/jpeg', 1000, sha256('a result'), at + interval '72 h'
+    INSERT INTO job (job_id, source, slot_id, provider, status, created_at, expires_at, start_by, run_after,
+                     finished_at, result_mime, result_bytes, result_sha256, result_expires_at)
+    SELECT gen_random_uuid(), 'ingest', 'slot-001', 'gemini', 'done', at, at + interval '48 s', at + interval '40 s',
+           at, at + interval '20 s', 'image/jpeg', 1000, sha256('a result'), at + interval '72 h'
     FROM (SELECT now() - number * interval '250 ms' - interval '2 minutes' AS at
           FROM generate_series(1, 60000) AS number) AS made
 """
