@@ -11,7 +11,8 @@ from photochanger import attempts, jobs
 from photochanger.attempts import AttemptEnd
 from photochanger.errors import PictureError
 from photochanger.jobs import Job, Result
-from photochanger.media import FILE_MODE, Media, storage_refusal
+from photochanger.media import Media, storage_refusal
+from photochanger.plain_files import open_new
 from runner.driver import Image, Outcome, ProviderFailed, Receipt
 from runner.workshop import Workshop
 
@@ -77,5 +78,5 @@ def _place(media: Media, checked: Checked) -> None:
 
 
 def _write_file(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+    with os.fdopen(open_new(path), "wb") as file:
         file.write(data)
