@@ -175,26 +175,35 @@ class Media:
         except OSError as error:
             raise storage_refusal(error) from error
 
-    def discard(self, *relatives: str | None) -> None:
-        """Remove files; what is gone already is no error."""
+    def remove(self, *relatives: str | None) -> None:
+        """Remove files; what is gone already is no error. Raises `OSError` for the disk."""
         for relative in relatives:
             if relative is not None:
-                with suppress(FileNotFoundError):
-                    self.path_of(relative).unlink()
+                self.path_of(relative).unlink(missing_ok=True)
+
+    def discard(self, *relatives: str | None) -> None:
+        """Remove files that nobody needs, for one who has another thing to say: an answer, or an error of its own.
+
+        What cannot be removed now is told in the log, and the cleanup's.
+        """
+        for relative in relatives:
+            try:
+                self.remove(relative)
+            except OSError as error:
+                log.error("file_not_removed", path=relative, error=type(error).__name__)
 
     def discard_work(self, name: str) -> None:
-        """Remove what a step has left behind under this name."""
+        """Remove what a step has left behind under this name, as `discard` does."""
         for folder in ("work", "work/previews"):
-            for path in self._entries(folder):
-                # The first claim's name is the beginning of the tenth's.
-                if path.name.startswith(name) and path.name[len(name) : len(name) + 1] in {"", "-", "."}:
-                    path.unlink(missing_ok=True)
-
-    def _entries(self, folder: str) -> list[Path]:
-        try:
-            return list(self.folder(folder).iterdir())
-        except FileNotFoundError:  # its disk is away, and all that was on it
-            return []
+            try:
+                for path in self.folder(folder).iterdir():
+                    # The first claim's name is the beginning of the tenth's.
+                    if path.name.startswith(name) and path.name[len(name) : len(name) + 1] in {"", "-", "."}:
+                        path.unlink(missing_ok=True)
+            except FileNotFoundError:
+                continue  # its disk is away, and all that was on it
+            except OSError as error:
+                log.error("file_not_removed", path=f"{folder}/{name}", error=type(error).__name__)
 
     def regular_file(self, relative: str) -> tuple[Path, os.stat_result] | None:
         """The file and its figures; None when it is gone, or a link or anything else than a plain file.
