@@ -12,6 +12,7 @@ from photochanger.errors import ConfigurationError
 from photochanger.resources import folder
 
 LOCK = 41_004
+CONNECT_SECONDS = 5
 
 
 def migration_files() -> list[Path]:
@@ -38,7 +39,7 @@ def check_schema(url: str) -> None:
     """Raises `ConfigurationError` when the database's schema is not exactly this release's."""
     wanted = {path.stem for path in migration_files()}
     try:
-        with psycopg.connect(url, connect_timeout=5) as connection:
+        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
             applied = {row[0] for row in connection.execute("SELECT migration_id FROM _yoyo_migration")}
     except psycopg.errors.UndefinedTable:
         applied = set()
@@ -53,7 +54,7 @@ def check_schema(url: str) -> None:
 @contextmanager
 def _locked(url: str) -> Iterator[DatabaseBackend]:
     """yoyo, alone. Its own lock is a row that a killed migration leaves behind; ours ends with its connection."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         backend = get_backend(f"postgresql+psycopg://{url.partition('://')[2]}")
         try:
