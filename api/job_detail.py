@@ -13,10 +13,9 @@ from api.public import JOB_ID
 from api.request_log import note
 from api.state import public_url, services
 from photochanger import job_detail, job_log
-from photochanger.attempts import Attempt
 from photochanger.errors import Failure, Refusal
 from photochanger.job import FINAL
-from photochanger.job_detail import JobDetail
+from photochanger.job_detail import DetailedAttempt, JobDetail
 from photochanger.job_log import Place
 from photochanger.timeline import Moment
 
@@ -103,7 +102,7 @@ def _result(request: Request, found: JobDetail) -> dict[str, Any] | None:
     }
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: DetailedAttempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
         "provider": attempt.provider,

@@ -56,9 +56,15 @@ def _body(request: Request, state: JobState, tried: list[Attempt]) -> dict[str, 
                 "provider": attempt.provider,
                 "model": attempt.model,
                 "started_at": moment(attempt.started_at),
-                "seconds": None if attempt.seconds is None else round(attempt.seconds, 3),
+                "seconds": _seconds(attempt),
                 "outcome": attempt.outcome,
             }
             for attempt in tried
         ],
     }
+
+
+def _seconds(attempt: Attempt) -> float | None:
+    if attempt.finished_at is None:
+        return None
+    return round((attempt.finished_at - attempt.started_at).total_seconds(), 3)

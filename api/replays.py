@@ -1,7 +1,6 @@
 """`POST /api/jobs/{job_id}/replay`: an administrator has a final job run again."""
 
 import asyncio
-import secrets
 import time
 from typing import Any
 
@@ -16,7 +15,7 @@ from api.photo_file import photo_file
 from api.state import services
 from photochanger import app_settings, replays, slots
 from photochanger.errors import Failure, Refusal
-from photochanger.job import Source
+from photochanger.job import Source, new_job_id
 from photochanger.photo import new_photo
 
 SETTINGS = ("now", "snapshot")
@@ -42,7 +41,7 @@ async def replay(request: Request) -> JSONResponse:
     if mistakes := here.providers.mistakes(snapshot["provider"], snapshot["operation"], snapshot["settings"]):
         raise Refusal(Failure.VALIDATION_FAILED, "These settings cannot be used any more.", facts={"fields": mistakes})
 
-    job_id = secrets.token_hex(16)
+    job_id = new_job_id()
     seconds = slot.sync_response_seconds or admin.sync_response_seconds
     deadline = arrived + seconds
     async with photo_file(here, job_id) as file:

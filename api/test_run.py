@@ -5,7 +5,6 @@ its result is in no public gallery.
 """
 
 import asyncio
-import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from api.upload import MAX_FORM_BYTES, Form, Upload, UploadReader
 from photochanger import app_settings, slots, unsaved_slot
 from photochanger.app_settings import AppSettings
 from photochanger.errors import Failure, Refusal
-from photochanger.job import Source
+from photochanger.job import Source, new_job_id
 from photochanger.photo import new_photo
 from photochanger.slots import Slot
 
@@ -59,7 +58,7 @@ async def test_run(request: Request) -> JSONResponse:
     _check_declared_length(request)
     await asyncio.to_thread(here.media.check_room)
 
-    job_id = secrets.token_hex(16)
+    job_id = new_job_id()
     async with photo_file(here, job_id) as file:
         reader = UploadReader(
             request,

@@ -74,11 +74,12 @@ def _of_job(row: Any, lines: Iterable[Moment]) -> list[Moment]:
 def _of(attempt: Attempt, job_finished_at: datetime | None) -> list[Moment]:
     call = {"number": attempt.number, "provider": attempt.provider, "model": attempt.model}
     moments = [Moment(at=attempt.started_at, event="attempt_begun", details=call)]
-    if attempt.finished_at is None or attempt.seconds is None:
+    if attempt.finished_at is None:
         return moments
+    seconds = (attempt.finished_at - attempt.started_at).total_seconds()
     ended = {
         **call,
-        "seconds": round(attempt.seconds, 3),
+        "seconds": round(seconds, 3),
         "outcome": attempt.outcome,
         "http_status": attempt.http_status,
         "cost_usd": None if attempt.cost_usd is None else float(attempt.cost_usd),
