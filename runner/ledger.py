@@ -67,8 +67,14 @@ class Ledger:
         """Check and keep what the provider sent. Raises `ProviderFailed` or `Refusal` when that cannot be done."""
         reason = "the picture was not kept"
         self._unwritten = number, AttemptEnd(outcome=Outcome.NOT_KEPT.value, reason=reason, **vars(image.receipt))
-        with self.timed("check"):
-            checked = await keeping.check(self._shop, self._job, image, name=self._name)
+        try:
+            with self.timed("check"):
+                checked = await keeping.check(self._shop, self._job, image, name=self._name)
+        except ProviderFailed:
+            self._unwritten = (
+                None  # whoever handles it knows whether the attempt ends with that
+            )
+            raise
 
         async def record(conn: AsyncConnection) -> bool:
             await breaker.note(conn, provider.name, model.name, answered=True)
