@@ -77,8 +77,13 @@ class Unattended:
 
     async def _see_to_its_end(self, job_id: str, deadline: float, *, is_certain: bool) -> None:
         while True:
-            with suppress(Refusal):  # while the database is away
+            try:
                 await self._end(job_id, deadline, is_certain=is_certain)
+                return
+            except Refusal:
+                pass  # the database is away
+            except OSError as error:
+                log.error("file_not_removed", job=job_id, error=type(error).__name__)
                 return
             await asyncio.sleep(DATABASE_RETRY_SECONDS)
 

@@ -175,35 +175,37 @@ class Media:
         except OSError as error:
             raise storage_refusal(error) from error
 
-    def remove(self, *relatives: str | None) -> None:
-        """Remove files; what is gone already is no error. Raises `OSError` for the disk."""
-        for relative in relatives:
-            if relative is not None:
-                self.path_of(relative).unlink(missing_ok=True)
-
     def discard(self, *relatives: str | None) -> None:
-        """Remove files that nobody needs, for one who has another thing to say: an answer, or an error of its own.
+        """Remove files that nobody needs any more; what is gone already is no error.
 
-        What cannot be removed now is told in the log, and the cleanup's.
+        What cannot be removed because the disk has turned read-only is left to the sweep: no photo fails for it.
         """
         for relative in relatives:
-            try:
-                self.remove(relative)
-            except OSError as error:
-                log.error("file_not_removed", path=relative, error=type(error).__name__)
+            if relative is not None:
+                _unlink(self.path_of(relative))
+
+    def delete(self, *relatives: str | None) -> None:
+        """Remove what somebody wants gone; what is gone already is no error. Raises `Refusal` (`storage_full`)."""
+        for relative in relatives:
+            if relative is not None:
+                try:
+                    self.path_of(relative).unlink(missing_ok=True)
+                except OSError as error:
+                    raise storage_refusal(error) from error
 
     def discard_work(self, name: str) -> None:
-        """Remove what a step has left behind under this name, as `discard` does."""
+        """Remove what a step has left behind under this name."""
         for folder in ("work", "work/previews"):
-            try:
-                for path in self.folder(folder).iterdir():
-                    # The first claim's name is the beginning of the tenth's.
-                    if path.name.startswith(name) and path.name[len(name) : len(name) + 1] in {"", "-", "."}:
-                        path.unlink(missing_ok=True)
-            except FileNotFoundError:
-                continue  # its disk is away, and all that was on it
-            except OSError as error:
-                log.error("file_not_removed", path=f"{folder}/{name}", error=type(error).__name__)
+            for path in self._entries(folder):
+                # The first claim's name is the beginning of the tenth's.
+                if path.name.startswith(name) and path.name[len(name) : len(name) + 1] in {"", "-", "."}:
+                    _unlink(path)
+
+    def _entries(self, folder: str) -> list[Path]:
+        try:
+            return list(self.folder(folder).iterdir())
+        except FileNotFoundError:  # its disk is away, and all that was on it
+            return []
 
     def regular_file(self, relative: str) -> tuple[Path, os.stat_result] | None:
         """The file and its figures; None when it is gone, or a link or anything else than a plain file.
@@ -232,3 +234,12 @@ class Media:
 def storage_refusal(error: OSError) -> Exception:
     """What an error while writing means to the one who waits: `storage_full`, or the error itself if it is another."""
     return Refusal(Failure.STORAGE_FULL) if error.errno in FULL else error
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        log.warning("file_left_to_the_sweep", path=str(path), error=error.strerror)

@@ -71,9 +71,7 @@ class Ledger:
             with self.timed("check"):
                 checked = await keeping.check(self._shop, self._job, image, name=self._name)
         except ProviderFailed:
-            self._unwritten = (
-                None  # whoever handles it knows whether the attempt ends with that
-            )
+            self._unwritten = None  # whoever handles it knows whether the attempt ends with that
             raise
 
         async def record(conn: AsyncConnection) -> bool:

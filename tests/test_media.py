@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from photochanger import media as media_module
 from photochanger.errors import Failure, Refusal
@@ -308,17 +307,3 @@ def test_errors_of_a_full_or_missing_disk_are_no_room(code: int) -> None:
 def test_other_errors_stay_what_they_are(code: int) -> None:
     error = OSError(code, os.strerror(code))
     assert storage_refusal(error) is error
-
-
-def test_what_cannot_be_removed_now_is_told_and_hides_no_other_error(media: Media) -> None:
-    media.path_of(f"ingest/{JOB}").mkdir()  # whoever tests as root is refused nothing else
-    (media.folder("work") / f"{JOB}-1").mkdir()
-    with capture_logs() as lines:
-        media.discard(f"ingest/{JOB}")
-        media.discard_work(f"{JOB}-1")
-    assert [(line["event"], line["path"]) for line in lines] == [
-        ("file_not_removed", f"ingest/{JOB}"),
-        ("file_not_removed", f"work/{JOB}-1"),
-    ]
-    with pytest.raises(OSError, match="directory"):
-        media.remove(f"ingest/{JOB}")
