@@ -92,7 +92,7 @@ async def test_run(request: Request) -> JSONResponse:
         return accepted(request, state, deadline=deadline)
     state = await ending(here.db, here.waiting, job_id, deadline=deadline)
     discard_photo(here.media, state)
-    return await job_response(request, job_id)
+    return await job_response(request, job_id, whole=True)
 
 
 def _waits(request: Request) -> bool:

@@ -37,6 +37,8 @@ class Settings:
     """By the provider's name; without those that have none."""
     provider_base_urls: Mapping[str, str]
     """By the provider's name, instead of the one in providers.json."""
+    simulators_url: str | None
+    """Where stand-ins answer for all providers as long as none has a key. None: there are no stand-ins."""
     job_poll_seconds: float
     """How often a waiting request's job is looked at."""
     runner_concurrency: int
@@ -68,6 +70,12 @@ class Settings:
     alert_telegram_base_url: str
     alert_language: str
 
+    @property
+    def own_url(self) -> str:
+        """Where this machine finds its own API."""
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
     def provider_key(self, provider: str) -> str | None:
         """The key of this provider, if the environment has one."""
         return self.provider_keys.get(provider)
@@ -93,6 +101,7 @@ class Settings:
             public_base_url=reader.get("PUBLIC_MEDIA_BASE_URL", environment.base_url, default=None),
             provider_keys=reader.by_provider(API_KEY, environment.secret),
             provider_base_urls=reader.by_provider(BASE_URL, environment.base_url),
+            simulators_url=reader.get("SIMULATORS_URL", environment.base_url, default=None),
             job_poll_seconds=reader.get("JOB_POLL_SECONDS", environment.number(0.1, 2.0), default=1.0),
             runner_concurrency=reader.get("RUNNER_CONCURRENCY", environment.whole(1, 256), default=16),
             result_ttl_hours=reader.get("RESULT_TTL_HOURS", environment.whole(1, 24 * 365), default=72),

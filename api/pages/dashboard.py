@@ -93,13 +93,16 @@ async def dashboard(request: Request) -> Response:
         settings = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
         circuits = await breaker.open_circuits(conn)
         stored = await secret_store.stored(conn)
+    keyed = {
+        name
+        for name in here.providers.by_name
+        if secret_store.provider_key(name) in stored or here.settings.provider_key(name) is not None
+    }
+    if not keyed and here.settings.simulators_url is not None:
+        keyed = set(here.providers.by_name)  # simulators stand in for all of them
     around = Surroundings(
         providers=here.providers,
-        keyed={
-            name
-            for name in here.providers.by_name
-            if secret_store.provider_key(name) in stored or here.settings.provider_key(name) is not None
-        },
+        keyed=keyed,
         circuits=circuits,
         places=settings.photos_in_work_per_slot,
     )
