@@ -38,14 +38,19 @@ async def login(request: Request) -> JSONResponse:
 @administrators
 async def logout(request: Request) -> Response:
     """`POST /api/logout`: the session that asks has ended."""
+    await close_session(request)
+    response = Response(status_code=204)
+    if session_of(request).kind == "cookie":
+        clear_session_cookie(response, request)
+    return response
+
+
+async def close_session(request: Request) -> None:
+    """End the session of a request that `administrators` has let in."""
     session = session_of(request)
     async with services(request).db.begin() as conn:
         await sessions.end(conn, session.session_id)
         await audit.record(conn, "logged_out", actor=session.account, session=session.public_id)
-    response = Response(status_code=204)
-    if session.kind == "cookie":
-        clear_session_cookie(response, request)
-    return response
 
 
 async def open_session(request: Request, *, username: str, password: str, kind: Kind) -> str:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import admins, breaker, media_root, migrate, provider_orders, slot_rules, slots
+from photochanger import admins, breaker, leases, media_root, migrate, provider_orders, slot_rules, slots
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import ConfigurationError, Refusal
 from photochanger.media import Media
@@ -20,7 +19,6 @@ from photochanger.provider_orders import ProviderOrders
 from photochanger.providers import Providers
 from photochanger.settings import Settings
 from photochanger.startup import unreachable
-from photochanger.tables import runner
 
 LINK_SECONDS = 5.0
 
@@ -133,7 +131,7 @@ async def _rows(providers: Providers, orders: ProviderOrders, database_url: str)
 
 
 async def _runners(conn: AsyncConnection) -> Finding:
-    alive = (await conn.execute(select(func.count()).where(runner.c.lease_until > func.now()))).scalar_one()
+    alive = await leases.alive(conn)
     return Finding("runners", in_order=alive > 0, told=f"{alive} alive")
 
 

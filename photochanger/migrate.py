@@ -12,6 +12,7 @@ from photochanger.errors import ConfigurationError
 from photochanger.resources import folder
 
 LOCK = 41_004
+CONNECT_SECONDS = 5
 
 
 def migration_files() -> list[Path]:
@@ -41,7 +42,7 @@ def rollback_all(url: str) -> None:
 
 def check_schema(url: str) -> None:
     """Raises `ConfigurationError` when the database's schema is not exactly this release's."""
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
         applied = _applied(connection)
     if missing := sorted(_wanted() - applied):
         raise ConfigurationError([f"the database lacks {', '.join(missing)}: run `photochanger migrate` first"])
@@ -71,7 +72,7 @@ def _refuse_newer(applied: set[str]) -> None:
 @contextmanager
 def _locked(url: str) -> Iterator[DatabaseBackend]:
     """yoyo, alone. Its own lock is a row that a killed migration leaves behind; ours ends with its connection."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         backend = get_backend(f"postgresql+psycopg://{url.partition('://')[2]}")
         try:
