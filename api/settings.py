@@ -121,5 +121,6 @@ def _check(check: ProviderCheck) -> dict[str, Any]:
         "requested_at": moment(check.requested_at),
         "checked_at": moment(check.checked_at),
         "good": check.good,
+        "failure_reason": check.failure.code if check.failure else None,
         "sentence": check.sentence,
     }

@@ -1,4 +1,8 @@
-"""What is in force for each provider now: its key (the database's before the environment's) and its limits of calls."""
+"""What is in force for each provider now: its key (the database's before the environment's) and its limits of calls.
+
+Without any key simulators may stand in for all providers (SIMULATORS_URL, which `photochanger up` sets). With the first
+key they stand aside at once, for all of them: no guest gets a simulated picture beside real ones.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,8 +32,12 @@ class ProviderOrders:
     limits: Mapping[str, CallLimits]
     unreadable: tuple[str, ...]
     """Why keys in the database cannot be read. Such a provider has none: the environment's may be another account's."""
+    base_urls: Mapping[str, str]
+    simulated: bool = False
+    """Simulators stand in: the keys are theirs."""
 
 
+SIMULATOR_KEY = "simulator-key"
 _OURS = "provider.%"
 _ROWS = Prepared(
     union_all(
@@ -49,6 +57,8 @@ async def load(
     """As they are now, in one statement."""
     rows = await _ROWS.rows(conn, {})
     sealed: dict[str, bytes] = {row["name"]: row["ciphertext"] for row in rows if row["ciphertext"] is not None}
+    if settings.simulators_url is not None and not sealed and not settings.provider_keys:
+        return _stand_ins(settings.simulators_url, providers, limits=_limits(rows, providers))
     known, unreadable = {}, []
     for provider in providers.by_name:
         name = secret_store.provider_key(provider)
@@ -63,7 +73,22 @@ async def load(
         keys=known,
         limits=_limits(rows, providers),
         unreadable=tuple(unreadable),
+        base_urls=_base_urls(settings, providers),
     )
+
+
+def _stand_ins(url: str, providers: Providers, *, limits: Mapping[str, CallLimits]) -> ProviderOrders:
+    return ProviderOrders(
+        keys=dict.fromkeys(providers.by_name, SIMULATOR_KEY),
+        limits=limits,
+        unreadable=(),
+        base_urls={name: f"{url}/{name}" for name in providers.by_name},
+        simulated=True,
+    )
+
+
+def _base_urls(settings: Settings, providers: Providers) -> dict[str, str]:
+    return {name: settings.provider_base_url(name) or one.base_url for name, one in providers.by_name.items()}
 
 
 async def limits_in_force(conn: Connection, providers: Providers) -> Mapping[str, CallLimits]:
@@ -84,7 +109,8 @@ async def load_once(settings: Settings, providers: Providers, *, database_url: s
     except psycopg.errors.UndefinedTable:
         why = ("the database has another release's schema: see `photochanger check`",)
     limits = {one.name: one.limits for one in providers.by_name.values()}
-    return ProviderOrders(keys=settings.provider_keys, limits=limits, unreadable=why)
+    base_urls = _base_urls(settings, providers)
+    return ProviderOrders(keys=settings.provider_keys, limits=limits, unreadable=why, base_urls=base_urls)
 
 
 def _limits(rows: Iterable[Mapping[str, Any]], providers: Providers) -> dict[str, CallLimits]:

@@ -45,6 +45,8 @@ class Settings:
     """By the provider's name; without those that have none."""
     provider_base_urls: Mapping[str, str]
     """By the provider's name, instead of the one in providers.json."""
+    simulators_url: str | None
+    """Where stand-ins for all providers are: they answer as long as there is no provider key at all."""
     job_poll_seconds: float
     """How often a waiting request's job is looked at."""
     runner_concurrency: int
@@ -84,6 +86,11 @@ class Settings:
         """Where this provider is to be found instead of where providers.json says."""
         return self.provider_base_urls.get(provider)
 
+    @property
+    def own_url(self) -> str:
+        """Where this machine finds the API."""
+        return f"http://{'127.0.0.1' if self.host in {'0.0.0.0', ''} else self.host}:{self.port}"  # noqa: S104
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Read the environment; `NAME_FILE` names a file that holds NAME's value.
@@ -101,6 +108,7 @@ class Settings:
             public_base_url=reader.get("PUBLIC_MEDIA_BASE_URL", _base_url, default=None),
             provider_keys=reader.by_provider(API_KEY, _secret),
             provider_base_urls=reader.by_provider(BASE_URL, _base_url),
+            simulators_url=reader.get("SIMULATORS_URL", _base_url, default=None),
             job_poll_seconds=reader.get("JOB_POLL_SECONDS", _number(0.1, 2.0), default=1.0),
             runner_concurrency=reader.get("RUNNER_CONCURRENCY", _whole(1, 256), default=16),
             result_ttl_hours=reader.get("RESULT_TTL_HOURS", _whole(1, 24 * 365), default=72),

@@ -45,6 +45,17 @@ class Administration:
         """The provider's key now."""
         return self.keys.get(provider)
 
+    def base_url(self, provider: str) -> str:
+        """Where the provider is to be found now."""
+        return self._providers.by_name[provider].base_url if self._orders is None else self._orders.base_urls[provider]
+
+    @property
+    def links_base_url(self) -> str | None:
+        """What links for providers that fetch start with. Simulators are on this machine and find it without help."""
+        if self._settings.public_base_url is None and self._orders is not None and self._orders.simulated:
+            return self._settings.own_url
+        return self._settings.public_base_url
+
     def limits(self, provider: str) -> CallLimits:
         """What all runners together may ask of it now."""
         return self._providers.by_name[provider].limits if self._orders is None else self._orders.limits[provider]

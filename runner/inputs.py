@@ -95,7 +95,7 @@ async def _links(
     shop: Workshop, job: Job, pictures: Mapping[str, PreparedPicture], write: Write[Any]
 ) -> dict[str, str]:
     """Public links by role: file first, then row."""
-    base = shop.settings.public_base_url
+    base = shop.administration.links_base_url
     if base is None:
         raise Refusal(
             Failure.INTERNAL_ERROR, "PUBLIC_MEDIA_BASE_URL is not set, and this provider fetches its pictures."

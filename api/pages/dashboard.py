@@ -16,7 +16,7 @@ from api.pages.formats import zone_of
 from api.pages.language import marked
 from api.pages.rendering import is_part, page
 from api.state import Services, public_url, services
-from photochanger import app_settings, breaker, secret_store
+from photochanger import app_settings, breaker, provider_orders
 from photochanger.board import Board, SlotRow, board
 from photochanger.slot_condition import PROBLEMS, Condition, Lack, Surroundings, condition, lacks
 
@@ -91,14 +91,10 @@ async def dashboard(request: Request) -> Response:
         seen = await board(conn, zone=zone)
         settings = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
         circuits = await breaker.open_circuits(conn)
-        stored = await secret_store.stored(conn)
+        orders = await provider_orders.load(conn, here.settings, here.providers, box=here.secrets_box)
     around = Surroundings(
         providers=here.providers,
-        keyed={
-            name
-            for name in here.providers.by_name
-            if secret_store.provider_key(name) in stored or here.settings.provider_key(name) is not None
-        },
+        keyed=orders.keys.keys(),
         circuits=circuits,
         places=settings.photos_in_work_per_slot,
     )
