@@ -33,8 +33,8 @@ KEY_SAVED, KEY_REMOVED = marked("The key is stored"), marked("The key is removed
 PASSWORD_SAVED = marked("The new password counts from now on")
 ASKED = marked("A runner asks the provider")
 PURGE_ASKED = marked("The cleanup is planned: only expired results will be removed")
-PURGED = marked("The cleanup is done: %(files)s, %(size)s")
-NOTHING_PURGED = marked("The cleanup is done: nothing had expired")
+PURGED = marked("The cleanup is done. %(files)s, %(size)s.")
+NOTHING_PURGED = marked("The cleanup is done. Nothing had expired.")
 SESSION_ENDED, SESSIONS_ENDED = marked("The session has ended"), marked("All other sessions have ended")
 MEANWHILE = marked("%(who)s has changed this to “%(value)s” meanwhile. Save again to put yours in its place.")
 MEANWHILE_DEFAULT = marked("This was changed to “%(value)s” meanwhile. Save again to put yours in its place.")
@@ -67,7 +67,7 @@ async def _purged(request: Request) -> str | None:
     if not found.files:
         return NOTHING_PURGED
     formats = Formats(language=language_of(request), zone=zone_of(request), now=found.finished_at)
-    files = words(formats.language).ungettext("%(count)s file", "%(count)s files", found.files)
+    files = words(formats.language).ungettext("%(count)s file went", "%(count)s files went", found.files)
     told = {"files": files % {"count": found.files}, "size": formats.size(found.bytes or 0)}
     return words(formats.language).ugettext(PURGED) % told
 
