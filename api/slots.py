@@ -129,7 +129,7 @@ async def provider_list(request: Request) -> JSONResponse:
     shown = {
         name: {
             **_provider(provider),
-            "key_configured": name in orders.keys and not orders.simulated,
+            "key_configured": name in orders.keys,
             "limits": vars(orders.limits[name]),
         }
         for name, provider in here.providers.by_name.items()

@@ -1,20 +1,19 @@
 """What is in force for each provider now: its key (the database's before the environment's) and its limits of calls.
 
-Without any key simulators may stand in for all providers (SIMULATORS_URL, which `photochanger up` sets). With the first
-key they stand aside at once, for all of them: no guest gets a simulated picture beside real ones.
+Where simulators run, they stand in for all providers as long as none has a key, and for none from then on.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import psycopg
 from cryptography.fernet import MultiFernet
 from sqlalchemy import LargeBinary, cast, literal_column, null, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 
-from photochanger import app_settings, keys, secret_store
+from photochanger import app_settings, keys, migrate, secret_store
 from photochanger.db import UNAVAILABLE, Database
+from photochanger.errors import ConfigurationError
 from photochanger.prepared import Connection, Prepared
 from photochanger.providers import CallLimits, Providers
 from photochanger.secret_store import UnreadableSecretError
@@ -32,12 +31,10 @@ class ProviderOrders:
     limits: Mapping[str, CallLimits]
     unreadable: tuple[str, ...]
     """Why keys in the database cannot be read. Such a provider has none: the environment's may be another account's."""
-    base_urls: Mapping[str, str]
-    simulated: bool = False
-    """Simulators stand in: the keys are theirs."""
+    simulated: bool
+    """Whether simulators are asked instead of the providers."""
 
 
-SIMULATOR_KEY = "simulator-key"
 _OURS = "provider.%"
 _ROWS = Prepared(
     union_all(
@@ -57,8 +54,6 @@ async def load(
     """As they are now, in one statement."""
     rows = await _ROWS.rows(conn, {})
     sealed: dict[str, bytes] = {row["name"]: row["ciphertext"] for row in rows if row["ciphertext"] is not None}
-    if settings.simulators_url is not None and not sealed and not settings.provider_keys:
-        return _stand_ins(settings.simulators_url, providers, limits=_limits(rows, providers))
     known, unreadable = {}, []
     for provider in providers.by_name:
         name = secret_store.provider_key(provider)
@@ -73,22 +68,8 @@ async def load(
         keys=known,
         limits=_limits(rows, providers),
         unreadable=tuple(unreadable),
-        base_urls=_base_urls(settings, providers),
+        simulated=settings.simulators_url is not None and not known and not unreadable,
     )
-
-
-def _stand_ins(url: str, providers: Providers, *, limits: Mapping[str, CallLimits]) -> ProviderOrders:
-    return ProviderOrders(
-        keys=dict.fromkeys(providers.by_name, SIMULATOR_KEY),
-        limits=limits,
-        unreadable=(),
-        base_urls={name: f"{url}/{name}" for name in providers.by_name},
-        simulated=True,
-    )
-
-
-def _base_urls(settings: Settings, providers: Providers) -> dict[str, str]:
-    return {name: settings.provider_base_url(name) or one.base_url for name, one in providers.by_name.items()}
 
 
 async def limits_in_force(conn: Connection, providers: Providers) -> Mapping[str, CallLimits]:
@@ -97,20 +78,20 @@ async def limits_in_force(conn: Connection, providers: Providers) -> Mapping[str
 
 
 async def load_once(settings: Settings, providers: Providers, *, database_url: str | None) -> ProviderOrders:
-    """For a command. Without a database, or while it is away, the environment's keys are all that is known."""
+    """For a command. Without a database of this release that answers, the environment's keys are all that is known."""
+    box = keys.secrets_box_if_any(settings)
     try:
         if database_url is not None:
-            box = keys.secrets_box_if_any(settings)
+            migrate.check_schema(database_url)
             async with Database(database_url, connections=1) as db, db.direct() as conn:
                 return await load(conn, settings, providers, box=box)
         why: tuple[str, ...] = ()
     except UNAVAILABLE as error:
         why = (f"the database cannot be reached ({type(error).__name__})",)
-    except psycopg.errors.UndefinedTable:
-        why = ("the database has another release's schema: see `photochanger check`",)
+    except ConfigurationError as error:
+        why = tuple(error.mistakes)
     limits = {one.name: one.limits for one in providers.by_name.values()}
-    base_urls = _base_urls(settings, providers)
-    return ProviderOrders(keys=settings.provider_keys, limits=limits, unreadable=why, base_urls=base_urls)
+    return ProviderOrders(keys=settings.provider_keys, limits=limits, unreadable=why, simulated=False)
 
 
 def _limits(rows: Iterable[Mapping[str, Any]], providers: Providers) -> dict[str, CallLimits]:

@@ -139,13 +139,10 @@ async def end_all(conn: AsyncConnection, *, account: str) -> int:
 
 
 async def end_others(conn: AsyncConnection, session_id: bytes) -> list[str]:
-    """End all but this one, whose ever they are; the accounts of those that ended, one entry each."""
+    """End all but this one, whose ever they are; the account of each that ended."""
     others = and_(session.c.session_id != session_id, _COUNTS)
-    return list(
-        (
-            await conn.execute(update(session).where(others).values(revoked_at=func.now()).returning(session.c.account))
-        ).scalars()
-    )
+    ended = update(session).where(others).values(revoked_at=func.now()).returning(session.c.account)
+    return list((await conn.execute(ended)).scalars())
 
 
 async def open_sessions(conn: AsyncConnection, *, account: str | None = None) -> list[Session]:

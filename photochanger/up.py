@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from photochanger import admins, embedded, keys, migrate, provider_orders, providers
 from photochanger.errors import ConfigurationError
@@ -47,7 +48,8 @@ def run() -> int:
         keys.ensure(settings)
         password = asyncio.run(ensure_ingest_password(settings, url))
         orders = asyncio.run(provider_orders.load_once(settings, known, database_url=url))
-        environment = _environment(settings, url, simulated=not (orders.keys or orders.unreadable))
+        print("".join(f"{told}\n" for told in orders.unreadable), end="", flush=True)
+        environment = _environment(settings, url, simulated=not orders.keys and not orders.unreadable)
         with _supervised(settings.home, environment) as supervisord:
             if _is_up(settings, supervisord):
                 # Not before: passwords of accounts that are made while nothing comes up would never be shown.
@@ -81,8 +83,9 @@ def _check_port(settings: Settings) -> None:
 
 
 def _environment(settings: Settings, database_url: str, *, simulated: bool) -> dict[str, str]:
-    """What the processes are told. Without any provider's key the simulators stand in for all of them."""
-    told = {
+    """What the processes are told. While no provider has a key the simulators stand in for all of them."""
+    port = os.environ.get("SIMULATORS_PORT", str(_free_port()))
+    return {
         **{name: value for name, value in os.environ.items() if name not in ONLY_HERE},
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         "DATABASE_URL": database_url,
@@ -92,11 +95,9 @@ def _environment(settings: Settings, database_url: str, *, simulated: bool) -> d
         "API_PROCESSES": os.environ.get("API_PROCESSES", "1"),
         "RUNNER_PROCESSES": os.environ.get("RUNNER_PROCESSES", "2"),
         "SIMULATORS": "true" if simulated else "false",
-        "PROVIDER_LINKS_BASE_URL": settings.public_base_url or "",
-        "SIMULATORS_PORT": os.environ.get("SIMULATORS_PORT", str(_free_port())),
+        "SIMULATORS_PORT": port,
+        "SIMULATORS_URL": f"http://127.0.0.1:{port}" if simulated else "",
     }
-    told["SIMULATORS_URL"] = f"http://127.0.0.1:{told['SIMULATORS_PORT']}" if simulated else ""
-    return told
 
 
 def _free_port() -> int:
@@ -151,7 +152,7 @@ def _is_up(settings: Settings, supervisord: subprocess.Popen[bytes]) -> bool:
     """Wait until photos are taken in and changed; False when that does not come about."""
     give_up = time.monotonic() + UP_SECONDS
     while time.monotonic() < give_up and supervisord.poll() is None:
-        connection = http.client.HTTPConnection(settings.own_url.removeprefix("http://"), timeout=2)
+        connection = http.client.HTTPConnection(urlsplit(settings.own_url).netloc, timeout=2)
         try:
             connection.request("GET", "/healthz")
             health = json.load(connection.getresponse())

@@ -5,7 +5,6 @@ import asyncio
 
 from photochanger import provider_orders, providers
 from photochanger.command import Command
-from photochanger.provider_orders import ProviderOrders
 from photochanger.providers import Provider
 from photochanger.settings import Settings
 from photochanger.startup import known_database_url
@@ -30,7 +29,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for provider in known.by_name.values():
             print("\n".join(_lines(provider, has_key=provider.name in orders.keys)))
         return 0
-    return asyncio.run(_ask(orders, known.by_name[arguments.name], known))
+    return asyncio.run(_ask(settings, known.by_name[arguments.name], known, key=orders.keys.get(arguments.name)))
 
 
 def _lines(provider: Provider, *, has_key: bool) -> list[str]:
@@ -44,9 +43,9 @@ def _lines(provider: Provider, *, has_key: bool) -> list[str]:
     return lines
 
 
-async def _ask(orders: ProviderOrders, provider: Provider, known: providers.Providers) -> int:
+async def _ask(settings: Settings, provider: Provider, known: providers.Providers, *, key: str | None) -> int:
     """Whether the key is good, and what the account has where the provider says so."""
-    base_url, key = orders.base_urls[provider.name], orders.keys.get(provider.name)
+    base_url = settings.provider_base_url(provider.name) or provider.base_url
     async with open_session() as http:
         try:
             driver = load_drivers(known)[provider.name]
