@@ -35,11 +35,13 @@ from api.pages.login import login_form, login_page, logout_form
 from api.pages.rendering import COMPRESSED
 from api.pages.settings import (
     check_key_form,
+    end_other_sessions_form,
     end_session_form,
     key_form,
     password_form,
     purge_form,
     save_settings_form,
+    settings_news,
     settings_page,
 )
 from api.pages.slot import restore_slot, save_slot_form, slot_form, slot_page, slot_payload
@@ -145,10 +147,12 @@ ROUTES = [
     Route("/statistics", statistics_page, methods=["GET"], middleware=COMPRESSED),
     Route("/settings", settings_page, methods=["GET"], middleware=COMPRESSED),
     Route("/settings", save_settings_form, methods=["POST"], middleware=COMPRESSED),
-    Route("/settings/password", password_form, methods=["POST"]),
+    Route("/settings/news", settings_news, methods=["GET"], middleware=COMPRESSED),
+    Route("/settings/password", password_form, methods=["POST"], middleware=COMPRESSED),
     Route("/settings/keys/{provider}", key_form, methods=["POST"], middleware=COMPRESSED),
     Route("/settings/keys/{provider}/check", check_key_form, methods=["POST"], middleware=COMPRESSED),
     Route("/settings/purge", purge_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/settings/sessions/end-others", end_other_sessions_form, methods=["POST"], middleware=COMPRESSED),
     Route("/settings/sessions/{session_id}/end", end_session_form, methods=["POST"], middleware=COMPRESSED),
     Route("/console/health", console_health, methods=["GET"]),
     Route("/console/slots/{slot_id}/code", slot_code, methods=["GET"]),

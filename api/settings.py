@@ -1,7 +1,7 @@
 """The settings as administrators see and save them, and the check of a provider's key."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,7 @@ from api.bodies import json_object, moment
 from api.slots import NO_STORE
 from api.state import Services, services
 from photochanger import app_settings, audit, provider_checks, secret_store, setting_changes, setting_rules, slot_rules
+from photochanger.app_settings import AppSettings
 from photochanger.errors import Failure, Refusal
 from photochanger.provider_checks import ProviderCheck
 from photochanger.secret_store import StoredSecret
@@ -39,8 +40,13 @@ async def save_settings(request: Request) -> JSONResponse:
         return JSONResponse({**await _body(here, conn), **made}, headers=NO_STORE)
 
 
-async def change(here: Services, body: Mapping[str, Any], *, by: str) -> dict[str, str]:
-    """Make the changes that the body names, all or none; `ingest_password`, if one was made. Raises `Refusal`."""
+async def change(
+    here: Services, body: Mapping[str, Any], *, by: str, unless: Callable[[AppSettings], None] | None = None
+) -> dict[str, str]:
+    """Make the changes that the body names, all or none; `ingest_password`, if one was made. Raises `Refusal`.
+
+    `unless` looks at what stands once nobody else can change it, and may raise instead.
+    """
     wrong = setting_rules.mistakes(body, here.providers)
     slot_rules.refuse(wrong or _unsealable(here, body))
     password, made = body.get("ingest_password"), {}
@@ -50,6 +56,8 @@ async def change(here: Services, body: Mapping[str, Any], *, by: str) -> dict[st
     password_hash = None if password is None else await here.passwords.hashed(password)
     async with here.db.begin() as conn:
         before = await setting_changes.begin(conn, result_ttl_hours=here.settings.result_ttl_hours)
+        if unless is not None:
+            unless(before)
         await setting_changes.apply(conn, body, before, password_hash=password_hash, box=here.secrets_box, by=by)
     return made
 
@@ -80,7 +88,10 @@ async def _body(here: Services, conn: AsyncConnection) -> dict[str, Any]:
     now = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
     stored = await secret_store.stored(conn)
     checks = await provider_checks.latest(conn)
-    changes = [*await app_settings.last_changes(conn), *((one.updated_at, one.updated_by) for one in stored.values())]
+    changes = [
+        *(await app_settings.last_changes(conn)).values(),
+        *((one.updated_at, one.updated_by) for one in stored.values()),
+    ]
     changed_at, changed_by = max(changes, default=(None, None))
     return {
         **{name: getattr(now, plain.attribute) for name, plain in PLAIN.items()},
@@ -121,5 +132,6 @@ def _check(check: ProviderCheck) -> dict[str, Any]:
         "requested_at": moment(check.requested_at),
         "checked_at": moment(check.checked_at),
         "good": check.good,
+        "failure_reason": check.failure.code if check.failure else None,
         "sentence": check.sentence,
     }

@@ -109,10 +109,10 @@ async def remove(conn: AsyncConnection, name: str) -> None:
     await conn.execute(delete(app_settings).where(app_settings.c.name == name))
 
 
-async def last_changes(conn: AsyncConnection) -> list[tuple[datetime, str]]:
-    """When each that an administrator sees was changed last, and by whom; the table has other rows too."""
+async def last_changes(conn: AsyncConnection) -> dict[str, tuple[datetime, str]]:
+    """When each that an administrator sees was changed last, and by whom, by its row; the table has other rows too."""
     rows = await conn.execute(select(app_settings.c.name, app_settings.c.updated_at, app_settings.c.updated_by))
-    return [(row.updated_at, row.updated_by) for row in rows if _is_setting(row.name)]
+    return {row.name: (row.updated_at, row.updated_by) for row in rows if _is_setting(row.name)}
 
 
 def _is_setting(name: str) -> bool:

@@ -67,7 +67,7 @@ def _mistakes(name: str, budget: Any, providers: Providers) -> dict[str, str]:
     provider = providers.by_name.get(name)
     if provider is None:
         return {"": "There is no such provider."}
-    if not _priced(provider):
+    if not priced(provider):
         return {"": "providers.json has no prices for this provider: what it costs is not known."}
     if not isinstance(budget, dict):
         return {"": "This must be an object."}
@@ -80,7 +80,8 @@ def _mistakes(name: str, budget: Any, providers: Providers) -> dict[str, str]:
     return wrong
 
 
-def _priced(provider: Provider) -> bool:
+def priced(provider: Provider) -> bool:
+    """Whether providers.json knows what its pictures cost."""
     prices = [model.capabilities.get("price", {}) for model in provider.models.values()]
     return any(price.get("per_picture_usd") or price.get("per_million_tokens_usd") for price in prices)
 

@@ -14,6 +14,7 @@ from sqlalchemy import Text, and_, any_, bindparam, column, delete, func, litera
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from photochanger.errors import Failure
 from photochanger.tables import provider_check
 
 EVERY_SECONDS = 300
@@ -32,6 +33,23 @@ class ProviderCheck:
     good: bool | None
     sentence: str | None
 
+    @property
+    def failure(self) -> Failure | None:
+        """Why it is not good."""
+        told = self.sentence or ""
+        return None if self.good is not False else next((one for one in Failure if told.startswith(one.sentence)), None)
+
+    @property
+    def reason(self) -> str:
+        """What the provider, or its driver, has said of it in its own words; empty where there is nothing."""
+        failure = self.failure
+        return (self.sentence or "").removeprefix(failure.sentence).strip() if failure is not None else ""
+
+    @property
+    def waits(self) -> bool:
+        """Somebody has asked, and no runner has answered yet."""
+        return self.requested_at is not None and (self.checked_at is None or self.requested_at > self.checked_at)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
@@ -39,6 +57,13 @@ class Taken:
 
     provider: str
     taken_at: datetime
+
+
+def sentence_of(failure: Failure | None, reason: str = "") -> str:
+    """What is recorded: the failure's own sentence, then the provider's words. None: the key is good."""
+    if failure is None:
+        return "The key is good."
+    return f"{failure.sentence} {reason[:1].upper()}{reason[1:]}".rstrip()
 
 
 async def latest(conn: AsyncConnection) -> Mapping[str, ProviderCheck]:

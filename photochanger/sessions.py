@@ -138,6 +138,13 @@ async def end_all(conn: AsyncConnection, *, account: str) -> int:
     return (await conn.execute(update(session).where(whose).values(revoked_at=func.now()))).rowcount
 
 
+async def end_others(conn: AsyncConnection, session_id: bytes) -> list[str]:
+    """End all but this one, whose ever they are; the account of each that ended."""
+    others = and_(session.c.session_id != session_id, _COUNTS)
+    ended = update(session).where(others).values(revoked_at=func.now()).returning(session.c.account)
+    return list((await conn.execute(ended)).scalars())
+
+
 async def open_sessions(conn: AsyncConnection, *, account: str | None = None) -> list[Session]:
     """Those that still count, the last seen first; of one account or of all."""
     query = select(*_COLUMNS).where(_COUNTS).order_by(session.c.last_seen_at.desc())

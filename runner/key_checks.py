@@ -12,10 +12,11 @@ from aiohttp import ClientSession
 
 from photochanger import provider_checks
 from photochanger.db import UNAVAILABLE
+from photochanger.errors import Failure
 from photochanger.provider_checks import Taken
 from photochanger.providers import Provider
 from runner.body import clean
-from runner.driver import FAILURE_OF, Outcome, ProviderFailed
+from runner.driver import FAILURE_OF, ProviderFailed
 from runner.workshop import Workshop
 
 log = structlog.get_logger()
@@ -60,14 +61,17 @@ async def _check(shop: Workshop, taken: Taken) -> None:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await ask(shop.drivers[provider.name], provider, base_url=base_url, key=key, http=shop.http)
-        good, sentence = True, "The key is good."
+        failure, reason = None, ""
     except ProviderFailed as failed:
-        good, sentence = False, f"{FAILURE_OF[failed.outcome].sentence} {_first_capital(clean(failed.reason, key=key))}"
+        failure, reason = FAILURE_OF[failed.outcome], clean(failed.reason, key=key)
+        if failure is Failure.TIMEOUT:  # its words are a photo's
+            failure = Failure.PROVIDER_UNAVAILABLE
     except TimeoutError:
-        good, sentence = False, FAILURE_OF[Outcome.TIMEOUT].sentence
+        failure, reason = Failure.PROVIDER_UNAVAILABLE, f"No answer within {CHECK_SECONDS:g} s."
     except Exception:
         log.exception("provider_check_crashed", provider=provider.name)
-        good, sentence = False, "The check failed on our side."
+        failure, reason = Failure.INTERNAL_ERROR, ""
+    good, sentence = failure is None, provider_checks.sentence_of(failure, reason)
     try:
         async with shop.db.begin() as conn:
             counted = await provider_checks.record(conn, taken, good=good, sentence=sentence)
@@ -75,7 +79,3 @@ async def _check(shop: Workshop, taken: Taken) -> None:
         log.warning("check_not_recorded", provider=provider.name, error=type(error).__name__)
         return  # another takes it up when this one's time is over
     log.info("provider_checked", provider=provider.name, good=good, sentence=sentence, counted=counted)
-
-
-def _first_capital(words: str) -> str:
-    return words[:1].upper() + words[1:]

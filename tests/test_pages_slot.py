@@ -70,8 +70,8 @@ async def test_what_is_not_ticked_is_off(api: Api, http: httpx.AsyncClient) -> N
 @pytest.mark.parametrize(
     ("change", "place", "said"),
     [
-        ({"settings.retries": "9"}, "settings.retries", "Число от 0 до 3"),
-        ({"settings.retries": "много"}, "settings.retries", "Число от 0 до 3"),
+        ({"settings.retries": "9"}, "settings.retries", "Целое число от 0 до 3"),
+        ({"settings.retries": "много"}, "settings.retries", "Целое число от 0 до 3"),
         ({"settings.prompt": " "}, "settings.prompt", "Нужно заполнить"),
         ({"settings.size": "8K"}, "settings.size", "Одно из: 1K, 2K, 4K"),
         ({"display_name": ""}, "display_name", "Нужно заполнить"),

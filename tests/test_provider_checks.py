@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from photochanger import provider_checks
 from photochanger.db import Database
+from photochanger.errors import Failure
 from photochanger.provider_checks import ProviderCheck, Taken
 
 pytestmark = pytest.mark.anyio
@@ -107,3 +108,26 @@ async def test_a_long_sentence_is_cut(db: Database) -> None:
     found = await latest(db)
     assert found is not None
     assert found.sentence == "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason", "told"),
+    [
+        (None, "", ""),
+        (Failure.PROVIDER_AUTH, "API key not valid", "API key not valid"),
+        (Failure.PROVIDER_UNAVAILABLE, "no answer within 20 s", "No answer within 20 s"),
+        (Failure.INTERNAL_ERROR, "", ""),
+    ],
+)
+async def test_the_failure_is_known_again_from_what_was_recorded(
+    db: Database, failure: Failure | None, reason: str, told: str
+) -> None:
+    await request(db)
+    waiting = await latest(db)
+    assert waiting is not None
+    assert (waiting.waits, waiting.failure) == (True, None)
+    (taken,) = await take(db)
+    assert await record(db, taken, good=failure is None, sentence=provider_checks.sentence_of(failure, reason))
+    found = await latest(db)
+    assert found is not None
+    assert (found.waits, found.failure, found.reason) == (False, failure, told)

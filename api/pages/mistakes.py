@@ -17,7 +17,20 @@ PATTERNS = (
     (r"It may have at most (?P<count>\d+) characters\.", marked("At most %(count)s characters.")),
     (r"It must have at least (?P<count>\d+) character\(s\)\.", marked("At least %(count)s characters.")),
     (
-        r"It must be (?:a whole number|a number) from (?P<least>[\d.]+) to (?P<most>[\d.]+)(?: or null)?\.",
+        r"It must be a whole number from (?P<least>[\d.]+) to (?P<most>[\d.]+)(?: or null)?\.",
+        marked("A whole number from %(least)s to %(most)s."),
+    ),
+    (
+        r"(?:It|This) must be a number above (?P<least>[\d.]+),? up to (?P<most>[\d.]+)\.",
+        marked("A number above %(least)s, up to %(most)s."),
+    ),
+    (
+        r"providers\.json has no prices for this provider: .+",
+        marked("What this provider's pictures cost is not known."),
+    ),
+    (r"There is no SECRETS_KEY to encrypt it with: .+", marked("The server has no SECRETS_KEY to encrypt it with.")),
+    (
+        r"It must be a number from (?P<least>[\d.]+) to (?P<most>[\d.]+)(?: or null)?\.",
         marked("A number from %(least)s to %(most)s."),
     ),
     (r"It must be one of: (?P<choices>.+)\.", marked("One of: %(choices)s.")),

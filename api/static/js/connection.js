@@ -15,15 +15,21 @@ function back() {
   toast(words.back);
 }
 
-document.body.addEventListener("htmx:sendError", lost);
-document.body.addEventListener("htmx:timeout", lost);
+function unanswered({ detail }) {
+  lost();
+  if (!polled(detail)) toast(words.failed, "danger");
+}
+
+const polled = (detail) => detail.elt.dataset?.pollSeconds !== undefined;
+
+document.body.addEventListener("htmx:sendError", unanswered);
+document.body.addEventListener("htmx:timeout", unanswered);
 document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (detail.successful) back();
   else if (AWAY.has(detail.xhr.status)) lost();
 });
 document.body.addEventListener("htmx:responseError", ({ detail }) => {
-  const polled = detail.elt.dataset?.pollSeconds !== undefined;
-  if (!polled && !AWAY.has(detail.xhr.status)) toast(words.failed, "danger");
+  if (!polled(detail)) toast(words.failed, "danger");
 });
 window.addEventListener("offline", lost);
 window.addEventListener("online", () => document.dispatchEvent(new Event("poll-now")));

@@ -1,6 +1,9 @@
-// What a person has opened stays open when a fresh state of the page is laid over it.
+// What a person has opened stays open when a fresh state of the page is laid over it; so does a secret that was typed
+// and refused, which the server never sends back.
 if (window.Idiomorph) {
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details, dialog"));
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+    !(name === "open" && node.matches("details, dialog")) &&
+    !(name === "value" && node.matches(".masked[aria-invalid='true']"));
 }
 
 document.addEventListener("click", ({ target }) => {

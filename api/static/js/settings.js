@@ -1,16 +1,38 @@
-// The settings' page: the slider's number beside it.
+// The settings' page: what a value means, said while it is chosen; the slider and its number in step; the eye.
+
+// Inside [data-follows=<field>]: [data-from][data-to] and [data-is] are shown while they hold, [data-plus] shows the
+// field's number and so much more. A number that cannot be leaves what was said before.
+function say(field) {
+  if (field.type === "number" && (field.value === "" || !field.checkValidity())) return;
+  const number = Number(field.value);
+  for (const box of document.querySelectorAll(`[data-follows="${CSS.escape(field.id)}"]`)) {
+    for (const one of box.querySelectorAll("[data-from]")) {
+      one.hidden = number < Number(one.dataset.from) || number > Number(one.dataset.to);
+    }
+    for (const one of box.querySelectorAll("[data-is]")) one.hidden = one.dataset.is !== field.value;
+    for (const one of box.querySelectorAll("[data-plus]")) one.textContent = number + Number(one.dataset.plus);
+  }
+}
+
 document.addEventListener("input", ({ target }) => {
-  const shown = document.getElementById(target.dataset?.slider ?? "");
-  if (shown) shown.textContent = `${target.value}\u00a0${target.dataset.sliderUnit}`;
+  const number = document.getElementById(target.dataset?.slides ?? "");
+  const slider = document.getElementById(target.dataset?.slider ?? "");
+  if (number) number.value = target.value;
+  if (slider && target.value !== "" && target.checkValidity()) slider.value = target.value;
+  if (number ?? target.id) say(number ?? target);
 });
 
-// A key's check and a cleanup are done by others within seconds: look again until they have.
-setInterval(() => {
-  if (document.hidden || document.querySelector("dialog[open]")) return;
-  const settings = document.getElementById("settings");
-  const typing = settings.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
-  if (typing) return;
-  for (const id of ["provider-keys", "storage"]) {
-    htmx.ajax("GET", "/settings", { target: `#${id}`, select: `#${id}`, swap: "morph:outerHTML" });
-  }
-}, 4000);
+document.addEventListener("click", ({ target }) => {
+  const eye = target.closest("[data-unmask]");
+  if (!eye) return;
+  const masked = document.getElementById(eye.dataset.unmask).classList.toggle("masked");
+  eye.setAttribute("aria-pressed", String(!masked));
+});
+
+// A form that was refused leads to its first mistake; what it means is said anew of what stands in it.
+document.body.addEventListener("htmx:afterSettle", ({ detail }) => {
+  const form = detail.target?.closest?.("#settings form");
+  if (!form) return;
+  form.querySelector("[aria-invalid='true']")?.focus();
+  for (const field of form.querySelectorAll("input[id], select[id]")) say(field);
+});
