@@ -1,6 +1,8 @@
-// What a person has opened stays open when a fresh state of the page is laid over it.
+// What a person has opened stays open when a fresh state of the page is laid over it. The page may open more (there may
+// be a mistake inside), but closes nothing.
 if (window.Idiomorph) {
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details, dialog"));
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node, change) =>
+    !(name === "open" && change === "remove" && node.matches("details, dialog"));
 }
 
 document.addEventListener("click", ({ target }) => {
