@@ -6,7 +6,6 @@ and pixels from its first bytes, its hash, and last, in one transaction, duplica
 """
 
 import asyncio
-import secrets
 import time
 
 import structlog
@@ -15,6 +14,7 @@ from starlette.responses import Response
 
 from api.counting import counted, for_slot, taken_in
 from api.endings import discard_photo, ending
+from api.photo_file import photo_file
 from api.pictures import result_response
 from api.request_log import note
 from api.state import Services, public_url, services
@@ -24,7 +24,7 @@ from photochanger import app_settings, intake, slots
 from photochanger.app_settings import AppSettings
 from photochanger.errors import Failure, Refusal
 from photochanger.intake import Admission
-from photochanger.job import Source, Status
+from photochanger.job import Source, Status, new_job_id
 from photochanger.job_state import JobState
 from photochanger.photo import NewPhoto, new_photo
 from photochanger.slots import Slot
@@ -44,21 +44,16 @@ async def ingest(request: Request) -> Response:
     key = _checked_headers(request, slot)
     await asyncio.to_thread(here.media.check_room)
 
-    job_id = secrets.token_hex(16)
+    job_id = new_job_id()
     note(request, slot=slot.slot_id)
     for_slot(request, slot)
-    photo_path = f"ingest/{job_id}"
-    queued = False
-    try:
-        upload = await _read(request, here, slot, admin, photo_path, seconds)
+    async with photo_file(here, job_id) as file:
+        upload = await _read(request, here, slot, admin, file.path, seconds)
         received = time.monotonic()
         photo = await _checked_photo(here, slot, admin, upload, job_id=job_id, key=key, arrived=arrived)
-        async with here.db.begin() as conn:
+        async with here.db.transaction() as conn:
             admission = await intake.admit(conn, photo, in_work_limit=admin.photos_in_work_per_slot)
-        queued = not admission.joined
-    finally:
-        if not queued:
-            here.media.discard(photo_path)
+            file.job_deadline = None if admission.joined else arrived + seconds
     note(request, job=admission.job_id, joined=admission.joined, received_seconds=round(time.monotonic() - arrived, 4))
     taken_in(request, arrived=arrived, received=received)
 

@@ -1,7 +1,6 @@
 """`POST /api/jobs/{job_id}/replay`: an administrator has a final job run again."""
 
 import asyncio
-import secrets
 import time
 from typing import Any
 
@@ -12,10 +11,11 @@ from api.access import administrators
 from api.bodies import json_object
 from api.job_detail import asked_job_id
 from api.orders import accepted, age_seconds, take_in
+from api.photo_file import photo_file
 from api.state import services
 from photochanger import app_settings, replays, slots
 from photochanger.errors import Failure, Refusal
-from photochanger.job import Source
+from photochanger.job import Source, new_job_id
 from photochanger.photo import new_photo
 
 SETTINGS = ("now", "snapshot")
@@ -41,12 +41,11 @@ async def replay(request: Request) -> JSONResponse:
     if mistakes := here.providers.mistakes(snapshot["provider"], snapshot["operation"], snapshot["settings"]):
         raise Refusal(Failure.VALIDATION_FAILED, "These settings cannot be used any more.", facts={"fields": mistakes})
 
-    job_id = secrets.token_hex(16)
-    path = f"ingest/{job_id}"
+    job_id = new_job_id()
     seconds = slot.sync_response_seconds or admin.sync_response_seconds
-    queued = False
-    try:
-        stored, origin = await asyncio.to_thread(replays.take_again, here.media, old, path=path)
+    deadline = arrived + seconds
+    async with photo_file(here, job_id) as file:
+        stored, origin = await asyncio.to_thread(replays.take_again, here.media, old, path=file.path)
         photo = new_photo(
             here.providers,
             stored,
@@ -59,12 +58,8 @@ async def replay(request: Request) -> JSONResponse:
             replay_of=old_id,
         )
         facts: dict[str, Any] = {"replay_of": old_id, "from": origin, "settings": wanted, "replay": job_id}
-        state = await take_in(request, photo, admin, event="job_replayed", on=old_id, **facts)
-        queued = True
-    finally:
-        if not queued:
-            here.media.discard(path)
-    return accepted(request, state, arrived=arrived, seconds=seconds, **{"from": origin, "replay_of": old_id})
+        state = await take_in(request, file, photo, admin, deadline=deadline, event="job_replayed", on=old_id, **facts)
+    return accepted(request, state, deadline=deadline, **{"from": origin, "replay_of": old_id})
 
 
 async def _wanted_settings(request: Request) -> str:

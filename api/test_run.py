@@ -5,7 +5,6 @@ its result is in no public gallery.
 """
 
 import asyncio
-import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +17,14 @@ from api.bodies import parsed_object
 from api.endings import discard_photo, ending
 from api.jobs import job_response
 from api.orders import accepted, age_seconds, take_in
+from api.photo_file import photo_file
 from api.request_log import note
 from api.state import Services, services
 from api.upload import MAX_FORM_BYTES, Form, Upload, UploadReader
 from photochanger import app_settings, slots, unsaved_slot
 from photochanger.app_settings import AppSettings
 from photochanger.errors import Failure, Refusal
-from photochanger.job import Source
+from photochanger.job import Source, new_job_id
 from photochanger.photo import new_photo
 from photochanger.slots import Slot
 
@@ -58,15 +58,13 @@ async def test_run(request: Request) -> JSONResponse:
     _check_declared_length(request)
     await asyncio.to_thread(here.media.check_room)
 
-    job_id = secrets.token_hex(16)
-    path = f"ingest/{job_id}"
-    queued = False
-    try:
+    job_id = new_job_id()
+    async with photo_file(here, job_id) as file:
         reader = UploadReader(
             request,
             form=TEST_FORM,
             media=here.media,
-            photo_path=path,
+            photo_path=file.path,
             limit_bytes=MOST_BYTES,
             seconds=saved.seconds,
             turns=here.turns,
@@ -86,16 +84,15 @@ async def test_run(request: Request) -> JSONResponse:
             age_seconds=age_seconds(arrived),
             sync_response_seconds=tried.seconds,
         )
-        state = await take_in(request, photo, tried.admin, event="slot_tested", unsaved=unsaved)
-        queued = True
-    finally:
-        if not queued:
-            here.media.discard(path)
+        deadline = arrived + tried.seconds
+        state = await take_in(
+            request, file, photo, tried.admin, deadline=deadline, event="slot_tested", unsaved=unsaved
+        )
     if not waits:
-        return accepted(request, state, arrived=arrived, seconds=tried.seconds)
-    state = await ending(here.db, here.waiting, job_id, deadline=arrived + tried.seconds)
+        return accepted(request, state, deadline=deadline)
+    state = await ending(here.db, here.waiting, job_id, deadline=deadline)
     discard_photo(here.media, state)
-    return await job_response(request, job_id)
+    return await job_response(request, job_id, whole=True)
 
 
 def _waits(request: Request) -> bool:

@@ -14,6 +14,7 @@ import time
 from photochanger import intake
 from photochanger.db import Database
 from photochanger.intake import NewPhoto
+from photochanger.job import new_job_id
 from simulators.booth import SLOTS
 
 SNAPSHOT = {
@@ -46,7 +47,7 @@ async def _lane(db: Database, *, count: int, first: int) -> None:
 
 
 def _photo(slot_id: str) -> NewPhoto:
-    job_id = secrets.token_hex(16)
+    job_id = new_job_id()
     return NewPhoto(
         job_id=job_id,
         source="ingest",

@@ -9,14 +9,18 @@ SNAPSHOT = """jsonb_build_object('slot_id', 'slot-001', 'slot_version', 1, 'prov
 FIELDS = """'{"time": "2026-11-05 18:00:00", "user_id": "booth-1", "id": "1", "profile": "slot-001", "status": "new",
     "name": "Booth 1", "model": "Canon EOS R6", "version": "photochanger booth"}'::jsonb"""
 
-QUEUED = """
+JOB_ID = "(lpad(to_hex(extract(epoch FROM {at})::bigint), 8, '0') || substr(md5(random()::text), 9))::uuid"
+"""As `new_job_id` makes them."""
+
+QUEUED = f"""
     INSERT INTO job (job_id, source, slot_id, provider, status, max_attempts, created_at, expires_at, start_by,
                      run_after)
-    SELECT gen_random_uuid(), 'ingest', 'slot-' || lpad((1 + mod(number, 15))::text, 3, '0'), 'gemini', 'queued', 2,
+    SELECT {JOB_ID.format(at="now()")}, 'ingest',
+           'slot-' || lpad((1 + mod(number, 15))::text, 3, '0'), 'gemini', 'queued', 2,
            now(), now() + interval '1 hour' + number * interval '1 ms', now() + interval '59 minutes', now()
     FROM generate_series(1, %(count)s::int) AS number
 """
-FINISHED = """
+FINISHED = f"""
     INSERT INTO job (job_id, source, slot_id, provider, status, claim_number, attempt, max_attempts, created_at,
                      expires_at, start_by, run_after, finished_at, result_path, preview_path, result_mime, result_bytes,
                      result_sha256, result_expires_at)
@@ -24,9 +28,9 @@ FINISHED = """
            at + interval '48 s', at + interval '46 s', at, at + interval '20 s',
            'results/' || replace(id::text, '-', '') || '.jpg', 'previews/' || replace(id::text, '-', '') || '.webp',
            'image/jpeg', 400000, sha256(id::text::bytea), at + interval '72 h'
-    FROM (SELECT gen_random_uuid() AS id, number,
-                 now() - (%(count)s::int - number) * interval '250 ms' - interval '1 minute' AS at
-          FROM generate_series(1, %(count)s::int) AS number) AS made
+    FROM (SELECT {JOB_ID.format(at="at")} AS id, number, at
+          FROM (SELECT number, now() - (%(count)s::int - number) * interval '250 ms' - interval '1 minute' AS at
+                FROM generate_series(1, %(count)s::int) AS number) AS numbered) AS made
 """
 INPUTS = f"""
     INSERT INTO job_input (job_id, slot_id, slot_version, snapshot, booth_fields, photo_path, photo_mime, photo_bytes,

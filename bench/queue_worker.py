@@ -12,7 +12,7 @@ import sys
 import time
 
 from photochanger import jobs
-from photochanger.db import Database
+from photochanger.db import IN_INDEX_ORDER, Database
 from photochanger.jobs import Job, Result
 
 PLACES = 16
@@ -20,7 +20,7 @@ PLACES = 16
 
 async def main(mode: str, url: str, lanes: int) -> None:
     """Work and tell."""
-    async with Database(url, connections=lanes + 1) as db:
+    async with Database(url, connections=lanes + 1, planning=IN_INDEX_ORDER) as db:
         await asyncio.gather(*(_warm_up(db) for _ in range(lanes + 1)))
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)

@@ -3,7 +3,7 @@
 import sys
 
 from photochanger import keys, media_root, metrics_files
-from photochanger.db import Database
+from photochanger.db import IN_INDEX_ORDER, Database
 from photochanger.images import Pictures
 from photochanger.process import run, stop_on_signals
 from photochanger.providers import Providers
@@ -29,7 +29,7 @@ async def _run(settings: Settings, providers: Providers, database_url: str) -> i
     stopping = stop_on_signals()
     secrets_box = keys.secrets_box_if_any(settings)
     async with (
-        Database(database_url) as db,
+        Database(database_url, planning=IN_INDEX_ORDER) as db,
         Pictures() as pictures,
         open_session() as http,
     ):

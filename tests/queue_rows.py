@@ -15,6 +15,7 @@ from photochanger import intake, jobs
 from photochanger.db import Database
 from photochanger.errors import Failure
 from photochanger.intake import NewPhoto
+from photochanger.job import new_job_id
 from photochanger.jobs import Job, Result, Status
 from photochanger.tables import job, processing_log
 
@@ -24,7 +25,7 @@ SETTINGS = {"prompt": "a studio portrait", "retries": 1, "repeat_interrupted": T
 
 def new_photo(**changes: Any) -> NewPhoto:
     """A photo that has passed every check, of another file each time."""
-    job_id = secrets.token_hex(16)
+    job_id = new_job_id()
     photo = NewPhoto(
         job_id=job_id,
         source="ingest",
@@ -69,7 +70,7 @@ async def queue(db: Database, **changes: Any) -> str:
 async def fill(db: Database, count: int) -> list[str]:
     """Queue that many photos in one statement a table, as `queue` does one by one."""
     model = await queue(db)
-    job_ids = [secrets.token_hex(16) for _ in range(count - 1)]
+    job_ids = [new_job_id() for _ in range(count - 1)]
     copy_job = text(
         "INSERT INTO job (job_id, source, slot_id, provider, status, max_attempts, created_at, expires_at, start_by,"
         " run_after) SELECT id::uuid, source, slot_id, provider, status, max_attempts, created_at, expires_at,"
@@ -180,7 +181,7 @@ async def until(happened: Callable[[], Awaitable[bool]], *, seconds: float = 5.0
         await asyncio.sleep(0.005)
 
 
-async def until_blocked(db: Database, *, count: int = 1) -> None:
+async def until_blocked(db: Database, *, count: int = 1, seconds: float = 5.0) -> None:
     """Wait until that many statements of this database wait for a lock."""
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -190,4 +191,4 @@ async def until_blocked(db: Database, *, count: int = 1) -> None:
         async with db.at_once() as conn:
             return bool((await conn.execute(query)).scalar_one() >= count)
 
-    await until(blocked)
+    await until(blocked, seconds=seconds)
