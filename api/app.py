@@ -28,7 +28,7 @@ from api.media_upload import register_media
 from api.metrics import metrics_text
 from api.pages.assets import static_file
 from api.pages.console import console_health, slot_code, test_outcome
-from api.pages.dashboard import dashboard
+from api.pages.dashboard import dashboard, switch_slot
 from api.pages.guests import gallery, result
 from api.pages.jobs import job_page, job_photo, log_page
 from api.pages.login import login_form, login_page, logout_form
@@ -45,6 +45,7 @@ from api.pages.settings import (
     settings_page,
 )
 from api.pages.slot import restore_slot, save_slot_form, slot_form, slot_page, slot_payload
+from api.pages.slot_copy import copy_slot_form
 from api.pages.statistics import statistics_page
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
@@ -140,6 +141,8 @@ ROUTES = [
     Route("/slots/{slot_id}/form", slot_form, methods=["POST"], middleware=COMPRESSED),
     Route("/slots/{slot_id}/payload", slot_payload, methods=["POST"]),
     Route("/slots/{slot_id}/restore", restore_slot, methods=["POST"], middleware=COMPRESSED),
+    Route("/slots/{slot_id}/copy", copy_slot_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/slots/{slot_id}/switch", switch_slot, methods=["POST"]),
     Route("/console/tests/{job_id}", test_outcome, methods=["GET"]),
     Route("/jobs", log_page, methods=["GET"], middleware=COMPRESSED),
     Route("/jobs/{job_id}", job_page, methods=["GET"], middleware=COMPRESSED),

@@ -68,13 +68,17 @@ class Formats:
 
     def ago(self, value: datetime) -> Markup:
         """`4 мин назад`, or `через 2 ч`, as a `<time>` with the exact moment on hover."""
+        return self._time(value, self.ago_text(value))
+
+    def ago_text(self, value: datetime) -> str:
+        """The same as text alone."""
         seconds = (value - self.now).total_seconds()
         if -RECENT_SECONDS < seconds <= 1:
-            return self._time(value, words(self.language).ugettext(marked("just now")))
+            return words(self.language).ugettext(marked("just now"))
         shown = format_timedelta(
             timedelta(seconds=seconds), add_direction=True, format="short", threshold=0.95, locale=self.language
         )
-        return self._time(value, shown.replace(". ", " "))
+        return shown.replace(". ", " ")
 
     def span(self, seconds: float) -> str:
         """A length of time in words, to its largest unit: `2 дня`."""
