@@ -52,7 +52,7 @@ async def ingest(request: Request) -> Response:
         upload = await _read(request, here, slot, admin, photo_path, seconds)
         received = time.monotonic()
         photo = await _checked_photo(here, slot, admin, upload, job_id=job_id, key=key, arrived=arrived)
-        async with here.db.begin() as conn:
+        async with here.db.transaction() as conn:
             admission = await intake.admit(conn, photo, in_work_limit=admin.photos_in_work_per_slot)
         queued = not admission.joined
     finally:

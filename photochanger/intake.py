@@ -25,13 +25,12 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from photochanger.errors import Failure, Refusal
 from photochanger.job import OPEN, Source, Status, literal, status_is
 from photochanger.photo import NewPhoto as NewPhoto
-from photochanger.prepared import Prepared, rows_of_all
+from photochanger.prepared import Connection, Prepared, rows_of_all
 from photochanger.tables import HexId, job, job_input, processing_log
 
 LOCK_CLASS = 41_001
@@ -81,7 +80,7 @@ _BY_FILE = _newest(
 )
 
 
-async def admit(conn: AsyncConnection, photo: NewPhoto, *, in_work_limit: int) -> Admission:
+async def admit(conn: Connection, photo: NewPhoto, *, in_work_limit: int) -> Admission:
     """Queue the photo, or join the job that has it. In a transaction, which holds the slot's lock until its end.
 
     What an administrator runs joins nothing: its settings may be another form's, and who runs it again wants it run.

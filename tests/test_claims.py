@@ -7,10 +7,10 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from photochanger import jobs
-from photochanger.db import Database
+from photochanger.db import IN_INDEX_ORDER, Database
 from photochanger.jobs import Job, Status
 from photochanger.tables import job, processing_log
 from tests.queue_rows import claim, claim_one, fill, job_in, new_photo, overdue, queue, row
@@ -196,3 +196,35 @@ async def test_new_photos_and_claims_at_once_lose_nothing(db: Database) -> None:
     done.set()
     await asyncio.gather(*runners)
     assert sorted(held.job_id for held in claimed) == sorted(photo.job_id for photo in photos)
+
+
+FINISHED_BEFORE = """
+    INSERT INTO job (job_id, source, slot_id, provider, status, created_at, expires_at, start_by, run_after,
+                     finished_at, result_mime, result_bytes, result_sha256, result_expires_at)
+    SELECT gen_random_uuid(), 'ingest', 'slot-001', 'gemini', 'done', at, at + interval '48 s', at + interval '40 s',
+           at, at + interval '20 s', 'image/jpeg', 1000, sha256('a result'), at + interval '72 h'
+    FROM (SELECT now() - number * interval '250 ms' - interval '2 minutes' AS at
+          FROM generate_series(1, 60000) AS number) AS made
+"""
+WALKED = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'job_queued'"
+
+
+async def test_beside_many_finished_jobs_a_claim_reads_no_more_of_the_queue_than_it_takes(database_url: str) -> None:
+    async with Database(database_url, connections=1, planning=IN_INDEX_ORDER) as db:
+        await fill(db, 300)
+        async with db.at_once() as conn:
+            await conn.execute(text(FINISHED_BEFORE))
+            await conn.execute(text("ANALYZE job"))
+        for _ in range(10):  # the first ones are planned with their parameters
+            assert len(await claim(db, places=1)) == 1
+        before = await _walked(db)
+        assert len(await claim(db, places=2)) == 2
+        assert 0 < await _walked(db) - before < 20
+
+
+async def _walked(db: Database) -> int:
+    """How many entries of the queue's index were read so far."""
+    async with db.at_once() as conn:
+        await conn.execute(text("SELECT pg_stat_force_next_flush()"))
+        found: int = (await conn.execute(text(WALKED))).scalar_one()
+        return found
