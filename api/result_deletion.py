@@ -29,7 +29,7 @@ async def delete_result(request: Request) -> Response:
         if files.result_path is not None:
             await audit.record(conn, "result_deleted", actor=account, job_id=job_id)
     if files.result_path is not None:
-        await asyncio.to_thread(here.media.discard, files.result_path, files.preview_path)
+        await asyncio.to_thread(here.media.delete, files.result_path, files.preview_path)
         async with here.db.at_once() as conn:
             await results.forget_paths(conn, job_id)
     return Response(status_code=204, headers={"Cache-Control": "no-store"})

@@ -180,11 +180,22 @@ class Media:
             raise storage_refusal(error) from error
 
     def discard(self, *relatives: str | None) -> None:
-        """Remove files; what is gone already is no error."""
+        """Remove files that nobody needs any more; what is gone already is no error.
+
+        What cannot be removed because the disk has turned read-only is left to the sweep: no photo fails for it.
+        """
         for relative in relatives:
             if relative is not None:
-                with suppress(FileNotFoundError):
-                    self.path_of(relative).unlink()
+                _unlink(self.path_of(relative))
+
+    def delete(self, *relatives: str | None) -> None:
+        """Remove what somebody wants gone; what is gone already is no error. Raises `Refusal` (`storage_full`)."""
+        for relative in relatives:
+            if relative is not None:
+                try:
+                    self.path_of(relative).unlink(missing_ok=True)
+                except OSError as error:
+                    raise storage_refusal(error) from error
 
     def discard_work(self, name: str) -> None:
         """Remove what a step has left behind under this name."""
@@ -192,7 +203,7 @@ class Media:
             for path in self._entries(folder):
                 # The first claim's name is the beginning of the tenth's.
                 if path.name.startswith(name) and path.name[len(name) : len(name) + 1] in {"", "-", "."}:
-                    path.unlink(missing_ok=True)
+                    _unlink(path)
 
     def _entries(self, folder: str) -> list[Path]:
         try:
@@ -224,6 +235,15 @@ class Media:
 def storage_refusal(error: OSError) -> Exception:
     """What an error while writing means to the one who waits: `storage_full`, or the error itself if it is another."""
     return Refusal(Failure.STORAGE_FULL) if error.errno in FULL else error
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        log.warning("file_left_to_the_sweep", path=str(path), error=error.strerror)
 
 
 def _sync_folder(folder: Path) -> None:
