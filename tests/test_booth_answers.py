@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,8 +21,12 @@ async def studio(anyio_backend: str) -> AsyncIterator[Studio]:
 
 
 @pytest.mark.parametrize("says_continue", [True, False])
-async def test_the_body_waits_for_100_continue_but_a_second_at_most(says_continue: bool) -> None:
+async def test_the_body_waits_for_100_continue_but_a_second_at_most(
+    says_continue: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waited: list[float] = []
+    if says_continue:
+        monkeypatch.setattr("simulators.booth.CONTINUE_SECONDS", 20.0)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
@@ -37,7 +42,7 @@ async def test_the_body_waits_for_100_continue_but_a_second_at_most(says_continu
 
     async with raw(serve) as url:
         assert (await one(url)).status == 200
-    assert waited[0] < 0.8 if says_continue else CONTINUE_SECONDS - 0.1 < waited[0] < CONTINUE_SECONDS + 0.5
+    assert waited[0] < 10 if says_continue else CONTINUE_SECONDS - 0.1 < waited[0] < CONTINUE_SECONDS + 5
 
 
 async def test_a_refusal_by_the_headers_alone_costs_no_upload() -> None:
@@ -104,9 +109,10 @@ async def test_silence_and_nobody_are_told_in_a_sentence() -> None:
         await reader.read()
 
     async with raw(serve) as url:
-        assert (
-            (await one(url, timeout_seconds=0.3)).line().endswith("no whole answer within 0.3 seconds  0.30 s  0 bytes")
-        )
+        line = (await one(url, timeout_seconds=0.3)).line()
+    told = re.search(r"no whole answer within 0\.3 seconds  (\d+\.\d\d) s  0 bytes$", line)
+    assert told, line
+    assert float(told[1]) >= 0.3
     answer = await one(url)
     assert (answer.status, answer.problem) == (None, f"nothing answers at {url}: is PhotoChanger running there?")
     assert (await one("localhost:8000")).problem == "localhost:8000 is not an address like http://host:8000"

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from photochanger.media import MARKER
 from tests.circumstances import Place
+from tests.lags import HEALTH_SECONDS, health
 from tests.outages import Outage
 from tests.raw_http import RawAnswer, connect, eventually
 from tests.refused_uploads import REFUSED, Refused
@@ -18,8 +19,6 @@ from tests.serving import PASSWORD, Api
 from tests.upload_traces import descriptors
 
 pytestmark = pytest.mark.anyio
-
-HEALTH_SECONDS = 0.25
 
 
 @pytest.fixture
@@ -51,17 +50,6 @@ async def answered(place: Place, refused: Refused) -> RawAnswer:
         answer = await wire.answer(seconds=30)
         await happening
         return answer
-
-
-async def health(http: httpx.AsyncClient, api: Api) -> tuple[int, float]:
-    """The status, and the seconds that it took; the best of some, for the machine has much else to do."""
-    asked = []
-    for _ in range(5):
-        began = asyncio.get_running_loop().time()
-        status = (await http.get(f"{api.url}/healthz")).status_code
-        asked.append((asyncio.get_running_loop().time() - began, status))
-    seconds, status = min(asked)
-    return status, seconds
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -8,7 +8,7 @@ from psycopg import IntegrityError
 from sqlalchemy import func, select, update
 
 from photochanger import intake, jobs
-from photochanger.db import Database
+from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import Failure, Refusal
 from photochanger.intake import Admission, NewPhoto
 from photochanger.jobs import Status
@@ -22,10 +22,14 @@ SLOTS = [f"slot-{number:03}" for number in range(1, 16)]
 
 
 async def admit_or_refusal(db: Database, photo: NewPhoto, *, limit: int) -> Admission | Refusal:
-    try:
-        return await admit(db, photo, limit=limit)
-    except Refusal as refusal:
-        return refusal
+    """Again as long as the database is too busy: nothing has come of that."""
+    while True:
+        try:
+            return await admit(db, photo, limit=limit)
+        except Refusal as refusal:
+            return refusal
+        except UNAVAILABLE:
+            await asyncio.sleep(0.1)
 
 
 async def database_now(db: Database) -> datetime:
@@ -55,7 +59,8 @@ async def test_a_slot_that_is_being_counted_holds_up_no_other(db: Database) -> N
     async with db.begin() as conn:
         await intake.admit(conn, new_photo(slot_id="slot-001"), in_work_limit=3)
         async with asyncio.timeout(1.5):  # the lock on slot-001 is still held; the others' would wait for 2 s
-            await asyncio.gather(*(admit(db, new_photo(slot_id=slot)) for slot in SLOTS[1:]))
+            admitted = await asyncio.gather(*(admit(db, new_photo(slot_id=slot)) for slot in SLOTS[1:]))
+    assert [admission.joined for admission in admitted] == [False] * 14
 
 
 async def test_only_photos_in_work_count(db: Database) -> None:
@@ -118,7 +123,7 @@ async def test_waiting_for_the_slots_lock_moves_no_deadline(db: Database) -> Non
         assert not waiting.done()
     found = await row(db, await waiting)
     late = (found.expires_at - before - timedelta(seconds=19)).total_seconds()
-    assert 0 <= late < 0.5
+    assert 0 <= late < 0.75, "of the 0.8 s that the slot was locked nothing was added"
 
 
 async def test_a_place_is_free_as_soon_as_a_photo_is_final(db: Database) -> None:

@@ -93,4 +93,6 @@ async def test_a_key_whose_job_nobody_closed_at_its_deadline_begins_a_new_one(
         await conn.execute(text(f"UPDATE job SET {earlier}"))
     second = posting(api, http, headers=headers)
     await queued(api, 2)
-    second.cancel()
+    assert await finish_job(api, await claimed_job(api), PICTURE)
+    answer = await second
+    assert (answer.status_code, answer.content, "x-duplicate-of" in answer.headers) == (200, PICTURE, False)

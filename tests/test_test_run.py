@@ -119,7 +119,7 @@ async def test_another_provider_and_templates_that_no_slot_has_are_tried(api: Ap
 async def test_it_works_on_a_slot_that_is_switched_off(api: Api, http: httpx.AsyncClient) -> None:
     async with api.db.begin() as conn:
         await conn.execute(update(slot).values(is_active=False))
-    await accepted(api, http)
+    assert (await input_of(api, (await accepted(api, http))["job_id"])).slot_id == "slot-001"
 
 
 async def test_who_tested_is_in_the_jobs_log(api: Api, http: httpx.AsyncClient) -> None:

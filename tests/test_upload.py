@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from api.upload import MAX_FORM_BYTES
-from photochanger.tables import slot
+from photochanger.tables import job_input, slot
 from tests.booths import photo_bytes
 from tests.pictures import photo as large_photo
 from tests.raw_http import FORM_TYPE, connect, form, parts, pieces, post, queued
@@ -78,12 +78,22 @@ async def test_no_room_on_the_disk_is_said_without_100_continue(api: Api, monkey
 # --- forms
 
 
+async def photos_taken_in(api: Api) -> set[str]:
+    """The SHA-256 of each."""
+    async with api.db.at_once() as conn:
+        return {found.hex() for found in (await conn.execute(select(job_input.c.photo_sha256))).scalars()}
+
+
+THE_PHOTO = {hashlib.sha256(PHOTO).hexdigest()}
+
+
 async def test_the_fields_come_in_any_order_the_file_first_as_well(api: Api) -> None:
     for number, order in enumerate(itertools.permutations(parts(PHOTO)), start=1):
         async with connect(api.url) as wire:
             body = form(*order)
             await wire.send(post(f"/ingest/slot-{number:03}", FORM_TYPE, length=len(body)) + body)
             await queued(api, number)
+    assert await photos_taken_in(api) == THE_PHOTO
 
 
 async def test_a_form_may_come_byte_by_byte(api: Api) -> None:
@@ -94,6 +104,7 @@ async def test_a_form_may_come_byte_by_byte(api: Api) -> None:
         await wire.send_on(pieces(small, 1))
         await wire.send(photo)
         await queued(api)
+    assert await photos_taken_in(api) == THE_PHOTO
 
 
 async def test_a_preamble_and_an_epilogue_do_no_harm(api: Api) -> None:
@@ -101,6 +112,7 @@ async def test_a_preamble_and_an_epilogue_do_no_harm(api: Api) -> None:
     async with connect(api.url) as wire:
         await wire.send(post("/ingest/slot-001", FORM_TYPE, length=len(body)) + body)
         await queued(api)
+    assert await photos_taken_in(api) == THE_PHOTO
 
 
 async def test_a_file_name_in_a_windows_code_page_is_no_reason_to_refuse_the_photo(api: Api) -> None:
