@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -24,20 +24,22 @@ class Lag:
 
 
 @asynccontextmanager
-async def measured_lag(database_url: str) -> AsyncIterator[Lag]:
-    """What this event loop and a query of one row are late at their worst, as long as this is open."""
+async def measured_lag(database_url: str | None = None) -> AsyncIterator[Lag]:
+    """What this event loop, and a query of one row where a database is given, are late at their worst meanwhile."""
     found, loop = Lag(), asyncio.get_running_loop()
 
-    async def watch(db: Database) -> None:
+    async def watch(db: Database | None) -> None:
         while True:
             began = loop.time()
             await asyncio.sleep(STEP_SECONDS)
-            async with db.at_once() as conn:
-                await conn.execute(select(1))
+            if db is not None:
+                async with db.at_once() as conn:
+                    await conn.execute(select(1))
             found.seconds = max(found.seconds, loop.time() - began - STEP_SECONDS)
 
-    async with Database(database_url, connections=1) as db:
-        watching = asyncio.create_task(watch(db))
+    async with AsyncExitStack() as stack:
+        db = database_url and await stack.enter_async_context(Database(database_url, connections=1))
+        watching = asyncio.create_task(watch(db or None))
         try:
             yield found
         finally:
