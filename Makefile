@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: run test test-slow lint format bench browser screenshots words lock clean help
+.PHONY: run test test-slow lint format bench browser prometheus screenshots words lock clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -12,7 +12,7 @@ help:  ## what can be made
 run: $(VENV)/.run  ## start everything in the foreground; Ctrl-C stops it
 	@$(BIN)/photochanger up
 
-test: $(VENV)/.dev browser  ## the whole suite, against a real PostgreSQL
+test: $(VENV)/.dev browser prometheus  ## the whole suite, against a real PostgreSQL
 	$(PYTEST) -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev  ## faults and loads that take minutes
@@ -34,6 +34,14 @@ browser:  ## the browser that the tests of the pages drive
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update \
 		&& DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null; } \
 		|| echo "chromium is missing and cannot be installed here: the tests in a browser will be skipped"
+
+# Only the programs out of Debian's package, beside our own: no service of it runs.
+prometheus: $(VENV)/.dev  ## the Prometheus that tests of the rules and the board drive
+	@command -v promtool >/dev/null || [ -x $(BIN)/promtool ] || { unpacked=$$(mktemp -d) \
+		&& { [ "$$(id -u)" != 0 ] || apt-get -qq update; } \
+		&& (cd "$$unpacked" && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .) 2>/dev/null \
+		&& cp "$$unpacked/usr/bin/prometheus" "$$unpacked/usr/bin/promtool" $(BIN)/; code=$$?; rm -rf "$$unpacked"; \
+		[ $$code = 0 ]; } || echo "Prometheus is missing and cannot be fetched here: its tests will be skipped"
 
 screenshots: $(VENV)/.dev browser  ## every page, light and dark, wide and narrow, into var/screenshots
 	$(BIN)/python -m tests.screenshots

@@ -1,12 +1,13 @@
 """JSON in and out: bodies of requests within limits, moments as the contract writes them."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
+from photochanger import moments
 from photochanger.errors import Failure, Refusal
 
 MAX_JSON_BYTES = 256 * 1024
@@ -67,5 +68,5 @@ def _no_constant(name: str) -> None:
 
 
 def moment(value: datetime | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds: `2026-11-05T18:00:00.000Z`."""
-    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC with milliseconds: `2026-11-05T18:00:00.000Z`. None stays None."""
+    return None if value is None else moments.written(value)

@@ -62,9 +62,9 @@ class Unattended:
         self._waiting = waiting
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def watch(self, job_id: str, *, deadline: float) -> None:
-        """See this job to its end."""
-        task = asyncio.create_task(self._see_to_its_end(job_id, deadline))
+    def watch(self, job_id: str, *, deadline: float, is_certain: bool = True) -> None:
+        """See this job to its end. When it is not certain that there is one: if there is none, its photo goes."""
+        task = asyncio.create_task(self._see_to_its_end(job_id, deadline, is_certain=is_certain))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -75,16 +75,26 @@ class Unattended:
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _see_to_its_end(self, job_id: str, deadline: float) -> None:
+    async def _see_to_its_end(self, job_id: str, deadline: float, *, is_certain: bool) -> None:
         while True:
             try:
-                discard_photo(self._media, await ending(self._db, self._waiting, job_id, deadline=deadline))
+                await self._end(job_id, deadline, is_certain=is_certain)
                 return
-            except Refusal as refusal:
-                if refusal.failure is not Failure.DATABASE_UNAVAILABLE:
-                    log.error("job_vanished", job=job_id)
-                    return
+            except Refusal:
+                pass  # the database is away
             except OSError as error:
                 log.error("file_not_removed", job=job_id, error=type(error).__name__)
                 return
             await asyncio.sleep(DATABASE_RETRY_SECONDS)
+
+    async def _end(self, job_id: str, deadline: float, *, is_certain: bool) -> None:
+        try:
+            discard_photo(self._media, await ending(self._db, self._waiting, job_id, deadline=deadline))
+        except Refusal as refusal:
+            if refusal.failure is Failure.DATABASE_UNAVAILABLE:
+                raise
+            if is_certain:
+                log.error("job_vanished", job=job_id)
+            else:
+                log.info("job_never_was", job=job_id)
+                self._media.discard(f"ingest/{job_id}")

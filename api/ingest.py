@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from api.counting import counted, for_slot, taken_in
 from api.endings import discard_photo, ending
+from api.photo_file import photo_file
 from api.pictures import result_response
 from api.request_log import note
 from api.state import Services, public_url, services
@@ -46,18 +47,13 @@ async def ingest(request: Request) -> Response:
     job_id = new_job_id()
     note(request, slot=slot.slot_id)
     for_slot(request, slot)
-    photo_path = f"ingest/{job_id}"
-    queued = False
-    try:
-        upload = await _read(request, here, slot, admin, photo_path, seconds)
+    async with photo_file(here, job_id) as file:
+        upload = await _read(request, here, slot, admin, file.path, seconds)
         received = time.monotonic()
         photo = await _checked_photo(here, slot, admin, upload, job_id=job_id, key=key, arrived=arrived)
         async with here.db.transaction() as conn:
             admission = await intake.admit(conn, photo, in_work_limit=admin.photos_in_work_per_slot)
-        queued = not admission.joined
-    finally:
-        if not queued:
-            here.media.discard(photo_path)
+            file.job_deadline = None if admission.joined else arrived + seconds
     note(request, job=admission.job_id, joined=admission.joined, received_seconds=round(time.monotonic() - arrived, 4))
     taken_in(request, arrived=arrived, received=received)
 

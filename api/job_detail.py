@@ -9,13 +9,14 @@ from starlette.responses import JSONResponse
 from api.access import administrators
 from api.bodies import moment
 from api.job_log import wanted_jobs
+from api.jobs import rounded, whole_attempt
 from api.public import JOB_ID
 from api.request_log import note
 from api.state import public_url, services
 from photochanger import job_detail, job_log
 from photochanger.errors import Failure, Refusal
 from photochanger.job import FINAL
-from photochanger.job_detail import DetailedAttempt, JobDetail
+from photochanger.job_detail import JobDetail
 from photochanger.job_log import Place
 from photochanger.timeline import Moment
 
@@ -60,7 +61,7 @@ def _body(request: Request, found: JobDetail, *, photo_there: bool) -> dict[str,
         "created_at": moment(found.created_at),
         "expires_at": moment(found.expires_at),
         "finished_at": moment(found.finished_at),
-        "seconds": _rounded(found.seconds),
+        "seconds": rounded(found.seconds),
         "failure_reason": found.failure_reason,
         "details": found.failure_details,
         "retry_after": found.retry_after_seconds,
@@ -82,7 +83,7 @@ def _body(request: Request, found: JobDetail, *, photo_there: bool) -> dict[str,
         "booth_fields": found.booth_fields,
         "replay_of": found.replay_of,
         "replay_from": replay_from,
-        "attempts": [_attempt(attempt) for attempt in found.attempts],
+        "attempts": [whole_attempt(attempt) for attempt in found.attempts],
         "timeline": [_moment(happened) for happened in found.timeline],
     }
 
@@ -102,22 +103,6 @@ def _result(request: Request, found: JobDetail) -> dict[str, Any] | None:
     }
 
 
-def _attempt(attempt: DetailedAttempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "provider": attempt.provider,
-        "model": attempt.model,
-        "started_at": moment(attempt.started_at),
-        "seconds": _rounded(attempt.seconds),
-        "outcome": attempt.outcome,
-        "http_status": attempt.http_status,
-        "request_id": attempt.request_id,
-        "usage": attempt.usage,
-        "cost_usd": None if attempt.cost_usd is None else float(attempt.cost_usd),
-        "reason": attempt.reason,
-    }
-
-
 def _moment(happened: Moment) -> dict[str, Any]:
     return {
         "at": moment(happened.at),
@@ -126,7 +111,3 @@ def _moment(happened: Moment) -> dict[str, Any]:
         "actor": happened.actor,
         "details": happened.details,
     }
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)

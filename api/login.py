@@ -14,6 +14,7 @@ from api.state import Services, services
 from photochanger import audit, login_throttle, sessions
 from photochanger.admins import Account
 from photochanger.errors import Failure, Refusal
+from photochanger.login_throttle import Locked, Turn
 from photochanger.sessions import IDLE_SECONDS, LONGEST_SECONDS, Kind
 
 log = structlog.get_logger()
@@ -37,14 +38,19 @@ async def login(request: Request) -> JSONResponse:
 @administrators
 async def logout(request: Request) -> Response:
     """`POST /api/logout`: the session that asks has ended."""
+    await close_session(request)
+    response = Response(status_code=204)
+    if session_of(request).kind == "cookie":
+        clear_session_cookie(response, request)
+    return response
+
+
+async def close_session(request: Request) -> None:
+    """End the session of a request that `administrators` has let in."""
     session = session_of(request)
     async with services(request).db.begin() as conn:
         await sessions.end(conn, session.session_id)
         await audit.record(conn, "logged_out", actor=session.account, session=session.public_id)
-    response = Response(status_code=204)
-    if session.kind == "cookie":
-        clear_session_cookie(response, request)
-    return response
 
 
 async def open_session(request: Request, *, username: str, password: str, kind: Kind) -> str:
@@ -59,16 +65,17 @@ async def open_session(request: Request, *, username: str, password: str, kind: 
     account = here.admin_passwords.accounts.find(name)
     here.admin_passwords.check_room()
     async with here.db.begin() as conn:
-        locked = await login_throttle.reserve(conn, account=_counted(here, account, name), address=address)
-    if locked is not None:
-        _tell_failure(account, name, reason=locked.reason, address=address)
-        raise Refusal(Failure.TOO_MANY_ATTEMPTS, retry_after_seconds=locked.retry_after_seconds)
+        turn = await login_throttle.reserve(conn, account=_counted(here, account, name), address=address)
+    if isinstance(turn, Locked):
+        _tell_failure(account, name, reason=turn.reason, address=address)
+        raise Refusal(Failure.TOO_MANY_ATTEMPTS, retry_after_seconds=turn.retry_after_seconds)
     good = await here.admin_passwords.matches(account, password)
-    token = await _begin(request, here, account, kind=kind, address=address) if account is not None and good else None
+    token = await _begin(request, here, account, turn, kind=kind) if account is not None and good else None
     if token is None:
         reason = "unknown_account" if account is None else "wrong_password"
         _tell_failure(account, name, reason=reason, address=address)
         async with here.db.begin() as conn:
+            await login_throttle.fail(conn, turn)
             await audit.record(
                 conn, "auth.login.failure", actor=shown_name(account, name), reason=reason, ip=address, kind=kind
             )
@@ -77,13 +84,15 @@ async def open_session(request: Request, *, username: str, password: str, kind: 
     return token
 
 
-async def _begin(request: Request, here: Services, account: Account, *, kind: Kind, address: str) -> str | None:
+async def _begin(request: Request, here: Services, account: Account, turn: Turn, *, kind: Kind) -> str | None:
     """Open the session, unless the password has just been changed: then what was checked no longer counts."""
     brought = here.tokens.session_id(request.cookies.get(cookie_name(request), ""))
+    address = request.client.host if request.client else ""
     async with here.db.begin() as conn:
         await login_throttle.gate(conn)
         if here.admin_passwords.accounts.find(account.name) != account:
             return None
+        await login_throttle.release(conn, turn)
         await login_throttle.forgive(conn, account=account.name)
         if kind == "cookie" and brought is not None:
             await sessions.end(conn, brought)

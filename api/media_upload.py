@@ -5,10 +5,11 @@ from starlette.responses import JSONResponse
 
 from api.access import administrators, session_of
 from api.bodies import moment
-from api.picture_form import put_in_place, uploaded_picture
+from api.picture_form import uploaded_picture
 from api.request_log import note
 from api.state import public_url, services
 from photochanger import app_settings, audit, provider_media
+from photochanger.placing import put_in_place
 
 
 @administrators

@@ -6,7 +6,7 @@ The child decodes it: what comes out is upright, in sRGB and without metadata. N
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from api.state import services
 from api.upload import MAX_FORM_BYTES, Form, UploadReader
 from photochanger.errors import Failure, PictureError, Refusal
 from photochanger.images import CheckedResult
-from photochanger.media import Media, storage_refusal
+from photochanger.media import storage_refusal
 from photochanger.picture_header import read_header
 from photochanger.provider_media import new_media_id
 
@@ -84,20 +84,3 @@ async def uploaded_picture(request: Request) -> AsyncIterator[UploadedPicture]:
         )
     finally:
         here.media.discard_work(media_id)
-
-
-async def put_in_place(media: Media, files: Mapping[Path, str], *, are_new: bool) -> None:
-    """Give files their final names, last before the commit of their row: without it, those that are new go again."""
-
-    def put() -> None:
-        for path, relative in files.items():
-            media.keep(path, relative)
-
-    putting = asyncio.create_task(asyncio.to_thread(put))
-    try:
-        await asyncio.shield(putting)
-    except BaseException:
-        await asyncio.wait({putting})  # a thread cannot be cut off: what it still puts in place would stay
-        if are_new:
-            media.discard(*files.values())
-        raise

@@ -9,7 +9,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.pictures import EXTENSIONS, PictureResponse, or_unchanged, regular_file
+from api.pictures import PictureResponse, or_unchanged, regular_file
 from api.request_log import note
 from api.state import services
 from api.throttle import address_of
@@ -17,6 +17,7 @@ from photochanger import job_state
 from photochanger.errors import Failure, Refusal
 from photochanger.job_state import JobState
 from photochanger.jobs import Status
+from photochanger.picture_kinds import EXTENSIONS
 
 JOB_ID = re.compile(r"[0-9a-f]{32}")
 CACHING = {"Cache-Control": "private, max-age=0, must-revalidate"}

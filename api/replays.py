@@ -11,6 +11,7 @@ from api.access import administrators
 from api.bodies import json_object
 from api.job_detail import asked_job_id
 from api.orders import accepted, age_seconds, take_in
+from api.photo_file import photo_file
 from api.state import services
 from photochanger import app_settings, replays, slots
 from photochanger.errors import Failure, Refusal
@@ -41,11 +42,10 @@ async def replay(request: Request) -> JSONResponse:
         raise Refusal(Failure.VALIDATION_FAILED, "These settings cannot be used any more.", facts={"fields": mistakes})
 
     job_id = new_job_id()
-    path = f"ingest/{job_id}"
     seconds = slot.sync_response_seconds or admin.sync_response_seconds
-    queued = False
-    try:
-        stored, origin = await asyncio.to_thread(replays.take_again, here.media, old, path=path)
+    deadline = arrived + seconds
+    async with photo_file(here, job_id) as file:
+        stored, origin = await asyncio.to_thread(replays.take_again, here.media, old, path=file.path)
         photo = new_photo(
             here.providers,
             stored,
@@ -58,12 +58,8 @@ async def replay(request: Request) -> JSONResponse:
             replay_of=old_id,
         )
         facts: dict[str, Any] = {"replay_of": old_id, "from": origin, "settings": wanted, "replay": job_id}
-        state = await take_in(request, photo, admin, event="job_replayed", on=old_id, **facts)
-        queued = True
-    finally:
-        if not queued:
-            here.media.discard(path)
-    return accepted(request, state, arrived=arrived, seconds=seconds, **{"from": origin, "replay_of": old_id})
+        state = await take_in(request, file, photo, admin, deadline=deadline, event="job_replayed", on=old_id, **facts)
+    return accepted(request, state, deadline=deadline, **{"from": origin, "replay_of": old_id})
 
 
 async def _wanted_settings(request: Request) -> str:

@@ -9,12 +9,13 @@ from starlette.responses import JSONResponse, Response
 
 from api.access import administrators, session_of
 from api.bodies import moment
-from api.picture_form import put_in_place, uploaded_picture
+from api.picture_form import uploaded_picture
 from api.pictures import PictureResponse, or_unchanged
 from api.request_log import note
 from api.state import services
 from photochanger import audit, templates
 from photochanger.errors import Failure, Refusal
+from photochanger.placing import put_in_place
 from photochanger.templates import Template
 
 MAX_TITLE_CHARACTERS = 200

@@ -17,6 +17,7 @@ from api.bodies import parsed_object
 from api.endings import discard_photo, ending
 from api.jobs import job_response
 from api.orders import accepted, age_seconds, take_in
+from api.photo_file import photo_file
 from api.request_log import note
 from api.state import Services, services
 from api.upload import MAX_FORM_BYTES, Form, Upload, UploadReader
@@ -58,14 +59,12 @@ async def test_run(request: Request) -> JSONResponse:
     await asyncio.to_thread(here.media.check_room)
 
     job_id = new_job_id()
-    path = f"ingest/{job_id}"
-    queued = False
-    try:
+    async with photo_file(here, job_id) as file:
         reader = UploadReader(
             request,
             form=TEST_FORM,
             media=here.media,
-            photo_path=path,
+            photo_path=file.path,
             limit_bytes=MOST_BYTES,
             seconds=saved.seconds,
             turns=here.turns,
@@ -85,16 +84,15 @@ async def test_run(request: Request) -> JSONResponse:
             age_seconds=age_seconds(arrived),
             sync_response_seconds=tried.seconds,
         )
-        state = await take_in(request, photo, tried.admin, event="slot_tested", unsaved=unsaved)
-        queued = True
-    finally:
-        if not queued:
-            here.media.discard(path)
+        deadline = arrived + tried.seconds
+        state = await take_in(
+            request, file, photo, tried.admin, deadline=deadline, event="slot_tested", unsaved=unsaved
+        )
     if not waits:
-        return accepted(request, state, arrived=arrived, seconds=tried.seconds)
-    state = await ending(here.db, here.waiting, job_id, deadline=arrived + tried.seconds)
+        return accepted(request, state, deadline=deadline)
+    state = await ending(here.db, here.waiting, job_id, deadline=deadline)
     discard_photo(here.media, state)
-    return await job_response(request, job_id)
+    return await job_response(request, job_id, whole=True)
 
 
 def _waits(request: Request) -> bool:

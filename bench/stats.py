@@ -1,4 +1,4 @@
-"""The statistics over HTTP, beside a million jobs of 30 days: before their hours are rolled, and after."""
+"""Statistics and dashboard over HTTP, beside a million jobs of 30 days: before their hours are rolled, and after."""
 
 import asyncio
 import tempfile
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import structlog
@@ -20,6 +21,7 @@ from tests.serving import Api, serve_api, settings_for
 YEARS = 3
 MONTH = "window_minutes=43200"
 ASKED = {
+    "dashboard": ("/", 50),
     "overview, the last hour": ("overview?window_minutes=60", 300),
     "overview, 30 days": (f"overview?{MONTH}", 300),
     "a slot, the last hour": ("slot-004?window_minutes=60", 100),
@@ -29,7 +31,7 @@ ASKED = {
     "global, 30 days": (f"global?{MONTH}", None),
     "export of 30 days": ("export.csv", None),
 }
-"""What is asked, and the most milliseconds it may take."""
+"""What is asked (of `/api/stats/`, unless it says otherwise), and the most milliseconds it may take."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Asking:
     async def once(self, what: str) -> float:
         """Milliseconds."""
         began = time.perf_counter()
-        answer = await self.http.get(f"{self.api.url}/api/stats/{what}", headers=self.headers)
+        answer = await self.http.get(urljoin(f"{self.api.url}/api/stats/", what), headers=self.headers)
         if answer.status_code != 200:
             self.refused.add(what)
         return (time.perf_counter() - began) * 1000

@@ -59,7 +59,7 @@ class Daemon:
         outcome = await run(OVERDUE_SWEEP, overdue_jobs, self._scope, quiet=True)
         if outcome.swept is not None:
             async with self._scope.db.at_once() as conn:
-                await sweep_runs.finish(conn, OVERDUE_SWEEP, count=outcome.swept.count)
+                await sweep_runs.finish(conn, {OVERDUE_SWEEP: outcome.swept.count})
         metrics.look_at_pool("cleanup", self._scope.db)
         if await self._look_at_root():
             for name, sweep in BESIDE_ROWS.items():

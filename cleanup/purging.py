@@ -21,7 +21,7 @@ from photochanger.purges import Purge
 
 log = structlog.get_logger()
 
-LOCK = 41_006
+LOCK = 41_007
 PURGED: Mapping[str, Sweep] = {
     "finished_photos": finished_photos,
     "expired_results": expired_results,

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cleanup.scope import Scope, Swept
 from photochanger.media import FOLDERS, Media
@@ -34,11 +35,11 @@ async def storage_figures(scope: Scope) -> Swept:
             None,
             (await conn.execute(select(func.pg_database_size(func.current_database())))).scalar_one(),
         )
-        await _keep(scope, figures)
+        await _keep(conn, figures)
     return Swept(count=len(figures))
 
 
-async def _keep(scope: Scope, figures: Mapping[str, tuple[int | None, int]]) -> None:
+async def _keep(conn: AsyncConnection, figures: Mapping[str, tuple[int | None, int]]) -> None:
     rows = insert(storage_figure).values(
         [
             {"name": name, "files": files, "bytes": size, "measured_at": func.now()}
@@ -46,8 +47,7 @@ async def _keep(scope: Scope, figures: Mapping[str, tuple[int | None, int]]) -> 
         ]
     )
     measured = {name: rows.excluded[name] for name in ("files", "bytes", "measured_at")}
-    async with scope.db.at_once() as conn:
-        await conn.execute(rows.on_conflict_do_update(index_elements=[storage_figure.c.name], set_=measured))
+    await conn.execute(rows.on_conflict_do_update(index_elements=[storage_figure.c.name], set_=measured))
 
 
 def _on_disk(media: Media) -> Figures:

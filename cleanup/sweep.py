@@ -69,7 +69,9 @@ async def sweep_all(scope: Scope, *, without: Collection[str] = ()) -> list[Outc
         if not ours:
             log.info("sweep_skipped", why="another process sweeps")
             return None
-        return [await run(name, sweep, scope) for name, sweep in SWEEPS.items() if name not in without]
+        outcomes = [await run(name, sweep, scope) for name, sweep in SWEEPS.items() if name not in without]
+        await _noted(scope, {one.sweep: one.swept.count for one in outcomes if one.swept is not None})
+        return outcomes
 
 
 async def run(name: str, sweep: Sweep, scope: Scope, *, quiet: bool = False) -> Outcome:
@@ -78,9 +80,6 @@ async def run(name: str, sweep: Sweep, scope: Scope, *, quiet: bool = False) -> 
     swept: Swept | None = None
     try:
         swept = await sweep(scope)
-        if not (quiet or scope.dry_run):
-            async with scope.db.at_once() as conn:
-                await sweep_runs.finish(conn, name, count=swept.count)
     except Refusal as refusal:
         log.error("sweep_failed", sweep=name, why=refusal.details)
     except UNAVAILABLE as error:
@@ -95,6 +94,19 @@ async def run(name: str, sweep: Sweep, scope: Scope, *, quiet: bool = False) -> 
         facts |= {"dry_run": True} if scope.dry_run else {}
         log.info("sweep_finished", sweep=name, **vars(swept), seconds=seconds, **facts)
     return Outcome(sweep=name, swept=swept, seconds=seconds)
+
+
+async def _noted(scope: Scope, counts: Mapping[str, int]) -> None:
+    """By this others see that they were through. All at once at the end: thirteen commits were a third of a sweep that
+    finds nothing.
+    """
+    if scope.dry_run or not counts:
+        return
+    try:
+        async with scope.db.at_once() as conn:
+            await sweep_runs.finish(conn, counts)
+    except UNAVAILABLE as error:
+        log.warning("sweeps_not_noted", error=type(error).__name__)
 
 
 @asynccontextmanager

@@ -9,10 +9,17 @@ from cryptography.fernet import MultiFernet
 
 from photochanger import admin_commands, doctor, keys, media_root, migrate, providers, secret_store, up
 from photochanger.command import Command
-from photochanger.db import Database
+from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import ConfigurationError
 from photochanger.settings import Settings
-from photochanger.startup import CONFIGURATION_EXIT, database_url
+from photochanger.startup import (
+    CONFIGURATION_EXIT,
+    UNREACHABLE_EXIT,
+    database_url,
+    known_database_url,
+    ready_database_url,
+    unreachable,
+)
 
 
 def _no_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,21 +35,20 @@ def _migrate(_arguments: argparse.Namespace) -> int:
 def _check(_arguments: argparse.Namespace) -> int:
     settings = Settings.from_env()
     known = providers.load()
-    migrate.check_schema(database_url(settings))
+    ready_database_url(settings)
     print(f"settings, schema and {len(known.by_name)} provider(s) are in order")
     return 0
 
 
 def _doctor(_arguments: argparse.Namespace) -> int:
     settings = Settings.from_env()
-    findings = doctor.examine(settings, providers.load(), database_url=database_url(settings))
+    findings = doctor.examine(settings, providers.load(), database_url=known_database_url(settings))
     return doctor.report(findings, print)
 
 
 def _adopt_media(_arguments: argparse.Namespace) -> int:
     settings = Settings.from_env()
-    url = database_url(settings)
-    migrate.check_schema(url)
+    url = ready_database_url(settings)
 
     async def adopt() -> None:
         async with Database(url, connections=1) as db:
@@ -58,7 +64,7 @@ def _adopt_media(_arguments: argparse.Namespace) -> int:
 
 def _secrets(_arguments: argparse.Namespace) -> int:
     settings = Settings.from_env()
-    names = asyncio.run(_rotate(keys.secrets_box(settings), database_url(settings)))
+    names = asyncio.run(_rotate(keys.secrets_box(settings), ready_database_url(settings)))
     print(f"encrypted anew with the first key of SECRETS_KEY: {', '.join(names) or 'nothing is stored'}")
     return 0
 
@@ -126,6 +132,9 @@ def main() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"photochanger: {error}\n")
         return CONFIGURATION_EXIT
+    except UNAVAILABLE as error:
+        sys.stderr.write(f"photochanger: {unreachable(error)}\n")
+        return UNREACHABLE_EXIT
     return code
 
 

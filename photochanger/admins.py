@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from photochanger import moments
 from photochanger.errors import ConfigurationError
 from photochanger.keys import FOLDER, check_private, replace_private
 from photochanger.passwords import hash_password, weakness
@@ -103,7 +104,7 @@ def set_passwords(path: Path, passwords: Mapping[str, bytes]) -> list[str]:
     kept = {name: hash_password(password) for name, password in passwords.items()}
     with _changing(path) as accounts:
         new = [name for name in kept if name not in accounts]
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = moments.written(datetime.now(UTC))
         for name, password_hash in kept.items():
             accounts[name] = Account(name=name, password_hash=password_hash, updated_at=now)
     return new

@@ -131,8 +131,15 @@ class Attempt:
     finished_at: datetime | None
     outcome: str | None
     http_status: int | None
+    request_id: str | None
+    usage: Mapping[str, Any] | None
     cost_usd: Decimal | None
     reason: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From its beginning to its end; None while it is out."""
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
 
 
 _COLUMNS = [job_attempt.c[name] for name in Attempt.__dataclass_fields__]

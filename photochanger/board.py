@@ -1,6 +1,7 @@
 """What the dashboard shows: the 15 slots with what they do now, and today's figures.
 
-The job table may hold a million rows: everything here walks a partial index, or the photos of the last minutes.
+Asked for every few seconds, beside a million jobs: what is counted comes from partial indexes, from rolled hours, or
+from the photos of the last minutes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,17 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Float, Integer, and_, case, cast, exists, func, lateral, literal_column, null, or_, select, true
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import case, exists, func, literal_column, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.elements import ColumnElement
 
-from photochanger import histogram
-from photochanger.jobs import FINAL, OPEN, Status, status_is
-from photochanger.tables import hourly_figure, hourly_watermark, job, job_input, runner, slot, slot_template
+from photochanger import figures, leases, slots_now, tally, window
+from photochanger.job import FINAL, Status, status_is
+from photochanger.slots_now import LAST_FAILURE, LAST_SUCCESS
+from photochanger.stats import BOOTHS
+from photochanger.tables import hourly_figure, job, job_input, slot, slot_template
+from photochanger.window import Past, Window
 
 LATELY_MINUTES = 15
-SOURCE = "ingest"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +36,18 @@ class SlotRow:
     version: int
     template_roles: frozenset[str]
     in_work: int
-    """Photos with a runner or at their provider."""
+    """Photos with a runner or at their provider; here and below test runs too: they take a place."""
     waiting: int
     """Photos that nobody has taken up yet."""
     oldest_share: float
     """How much of its time the oldest photo in work has used up: 0 to 1 and above."""
     last_photo_at: datetime | None
-    """When the newest result that is still there was finished."""
+    """When the newest result of a booth's photo that is still there was finished."""
     done: int
     failed: int
     timeouts: int
     last_failure: str | None
+    """Why the last of those failed or timed out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,42 +72,22 @@ class Board:
     """Whether a photo was ever taken in that is still known."""
 
 
-_PROGRESS: ColumnElement[Any] = func.extract("epoch", func.now() - job.c.created_at) / func.extract(
-    "epoch", job.c.expires_at - job.c.created_at
-)
-_OPEN = (
-    select(
-        job.c.slot_id,
-        func.count().filter(~status_is(Status.QUEUED)).label("in_work"),
-        func.count().filter(status_is(Status.QUEUED)).label("waiting"),
-        func.max(_PROGRESS).label("oldest_share"),
-    )
-    .where(status_is(*OPEN))
-    .group_by(job.c.slot_id)
-    .subquery()
-)
+_OPEN = slots_now.open_jobs()
 _LATELY = (
     select(
         job.c.slot_id,
         func.count().filter(status_is(Status.DONE)).label("done"),
         func.count().filter(status_is(Status.FAILED)).label("failed"),
         func.count().filter(status_is(Status.TIMEOUT)).label("timeouts"),
-        (func.array_agg(job.c.failure_reason).filter(job.c.failure_reason.is_not(None)))[1].label("last_failure"),
     )
     .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
     .where(
         job_input.c.created_at > func.now() - literal_column(f"interval '{LATELY_MINUTES} minutes'"),
-        job.c.source == SOURCE,
+        job.c.source == BOOTHS,
         status_is(*FINAL),
     )
     .group_by(job.c.slot_id)
-    .subquery()
-)
-_LAST = lateral(
-    select(job.c.finished_at.label("last_photo_at"))
-    .where(job.c.slot_id == slot.c.slot_id, job.c.result_path.is_not(None))
-    .order_by(job.c.finished_at.desc())
-    .limit(1)
+    .subquery("lately")
 )
 _ROLES = select(func.array_agg(slot_template.c.role)).where(slot_template.c.slot_id == slot.c.slot_id).scalar_subquery()
 _OWN = ("slot_id", "display_name", "provider", "operation", "settings", "fallback", "is_active", "version")
@@ -115,74 +97,42 @@ _SLOTS = (
         *(slot.c[name] for name in _OWN),
         _ROLES.label("template_roles"),
         func.coalesce(_OPEN.c.in_work, 0).label("in_work"),
-        func.coalesce(_OPEN.c.waiting, 0).label("waiting"),
-        cast(func.coalesce(_OPEN.c.oldest_share, 0), Float).label("oldest_share"),
-        _LAST.c.last_photo_at,
+        func.coalesce(_OPEN.c.queued, 0).label("waiting"),
+        func.coalesce(_OPEN.c.oldest_share, 0.0).label("oldest_share"),
+        LAST_SUCCESS.c.finished_at.label("last_photo_at"),
         *(func.coalesce(_LATELY.c[name], 0).label(name) for name in _COUNTS),
-        _LATELY.c.last_failure,
+        case((_LATELY.c.failed + _LATELY.c.timeouts > 0, LAST_FAILURE.c.failure_reason)).label("last_failure"),
     )
     .select_from(
         slot.outerjoin(_OPEN, _OPEN.c.slot_id == slot.c.slot_id)
         .outerjoin(_LATELY, _LATELY.c.slot_id == slot.c.slot_id)
-        .outerjoin(_LAST, true())
+        .outerjoin(LAST_SUCCESS, true())
+        .outerjoin(LAST_FAILURE, true())
     )
     .order_by(slot.c.slot_id)
 )
 _STATE = select(
-    func.now().label("now"),
-    select(func.count()).where(runner.c.lease_until > func.now()).scalar_subquery().label("runners_alive"),
-    select(hourly_watermark.c.rolled_until).scalar_subquery().label("rolled_until"),
+    leases.ALIVE.label("runners_alive"),
     or_(exists(select(job_input.c.job_id)), exists(select(hourly_figure.c.hour))).label("any_photo"),
 )
 
 
-async def board(conn: AsyncConnection, *, zone: tzinfo) -> Board:
+async def board(conn: AsyncConnection, known: Past, *, zone: tzinfo) -> Board:
     """The dashboard's content; today began at midnight in this time zone."""
     state = (await conn.execute(_STATE)).one()
-    since = state.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = [
         SlotRow(**{**row._mapping, "template_roles": frozenset(row.template_roles or ())})  # noqa: SLF001
         for row in await conn.execute(_SLOTS)
     ]
     return Board(
-        now=state.now,
+        now=known.now,
         slots=rows,
-        today=await _figures(conn, since=since, rolled_until=state.rolled_until),
+        today=await _today(conn, window.today(known, zone=zone)),
         runners_alive=state.runners_alive,
         any_photo=state.any_photo,
     )
 
 
-async def _figures(conn: AsyncConnection, *, since: datetime, rolled_until: datetime | None) -> Today:
-    """Closed hours from their rows, the rest from the jobs themselves."""
-    live_since = max(since, rolled_until) if rolled_until else since
-    took = func.extract("epoch", job.c.finished_at - job.c.created_at)
-    live = (
-        select(
-            func.count().label("photos"),
-            func.count().filter(status_is(*FINAL)).label("final"),
-            func.count().filter(status_is(Status.DONE)).label("done"),
-            case((status_is(Status.DONE), histogram.bucket(took)), else_=cast(null(), Integer)).label("bucket"),
-        )
-        .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
-        .where(job_input.c.created_at >= live_since, job.c.source == SOURCE)
-        .group_by(literal_column("bucket"))
-    )
-    photos = final = done = 0
-    counts = [0] * histogram.BUCKETS
-    for row in await conn.execute(live):
-        photos, final, done = photos + row.photos, final + row.final, done + row.done
-        if row.bucket is not None:
-            counts[row.bucket] += row.photos
-    if rolled_until and rolled_until > since:
-        closed = select(
-            hourly_figure.c.jobs, hourly_figure.c.done, cast(hourly_figure.c.seconds_histogram, ARRAY(Integer))
-        ).where(and_(hourly_figure.c.hour >= since, hourly_figure.c.source == SOURCE))
-        for jobs, finished, seconds in await conn.execute(closed):
-            photos, final, done = photos + jobs, final + jobs, done + finished
-            counts = histogram.added([counts, seconds])
-    return Today(
-        photos=photos,
-        success=done / final if final else None,
-        slowest_seconds=histogram.quantile(counts, 0.95),
-    )
+async def _today(conn: AsyncConnection, its: Window) -> Today:
+    came = tally.jobs(part for part in await figures.of_jobs(conn, its, reasons=False) if part.source == BOOTHS)
+    return Today(photos=came.jobs, success=came.success_share, slowest_seconds=came.p95_seconds)

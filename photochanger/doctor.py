@@ -9,17 +9,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import admins, breaker, media_root, migrate, provider_orders, slot_rules, slots
+from photochanger import admins, breaker, leases, media_root, migrate, provider_orders, slot_rules, slots
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.errors import ConfigurationError, Refusal
 from photochanger.media import Media
 from photochanger.provider_orders import ProviderOrders
 from photochanger.providers import Providers
 from photochanger.settings import Settings
-from photochanger.tables import runner
+from photochanger.startup import unreachable
 
 LINK_SECONDS = 5.0
 
@@ -33,38 +32,46 @@ class Finding:
     told: str
 
 
-def examine(settings: Settings, providers: Providers, *, database_url: str) -> list[Finding]:
-    """Everything, whatever is wrong with any of it."""
+def examine(settings: Settings, providers: Providers, *, database_url: str | None) -> list[Finding]:
+    """Everything, whatever is wrong with any of it. `database_url` is None where no database was ever made."""
     schema = _schema(database_url)
     readable = database_url if schema.in_order else None
     orders = asyncio.run(provider_orders.load_once(settings, providers, database_url=readable))
-    folders = asyncio.run(_folders(settings, database_url))
+    folders = asyncio.run(_folders(settings, readable))
     findings = [schema, folders, _accounts(settings), _link(settings, providers, orders), _keys(orders)]
     if readable is not None:
         findings += asyncio.run(_rows(providers, orders, readable))
     return findings
 
 
-def _schema(database_url: str) -> Finding:
+def _schema(database_url: str | None) -> Finding:
+    if database_url is None:
+        return Finding("schema", in_order=False, told="there is no database yet: `photochanger up` makes one")
     try:
         migrate.check_schema(database_url)
     except ConfigurationError as error:
         return Finding("schema", in_order=False, told=str(error))
     except UNAVAILABLE as error:
-        return Finding("schema", in_order=False, told=f"the database cannot be reached ({type(error).__name__})")
+        return Finding("schema", in_order=False, told=unreachable(error))
     return Finding("schema", in_order=True, told="as this release needs it")
 
 
-async def _folders(settings: Settings, database_url: str) -> Finding:
+async def _folders(settings: Settings, database_url: str | None) -> Finding:
     known: str | None = None
-    with suppress(*UNAVAILABLE):
-        async with Database(database_url, connections=1) as db, db.begin() as conn:
-            known = await media_root.known_id(conn)
+    if database_url is not None:
+        with suppress(*UNAVAILABLE):
+            async with Database(database_url, connections=1) as db, db.begin() as conn:
+                known = await media_root.known_id(conn)
+    media = Media(settings.media_root, known)
+    if not media.is_ours():
+        told = f"{settings.media_root} lacks its marker, or has another's: is its disk mounted?"
+        return Finding("media", in_order=False, told=f"{told} `photochanger adopt-media` takes it all the same")
     try:
-        Media(settings.media_root, known).check_room()
+        media.check_room()
     except (Refusal, OSError) as error:
         return Finding("media", in_order=False, told=f"{settings.media_root}: {error}")
-    return Finding("media", in_order=True, told=f"{settings.media_root} is writable and has room")
+    marker = "" if database_url is not None else "; whose folder it is, only the database knows"
+    return Finding("media", in_order=True, told=f"{settings.media_root} is writable and has room{marker}")
 
 
 def _keys(orders: ProviderOrders) -> Finding:
@@ -124,7 +131,7 @@ async def _rows(providers: Providers, orders: ProviderOrders, database_url: str)
 
 
 async def _runners(conn: AsyncConnection) -> Finding:
-    alive = (await conn.execute(select(func.count()).where(runner.c.lease_until > func.now()))).scalar_one()
+    alive = await leases.alive(conn)
     return Finding("runners", in_order=alive > 0, told=f"{alive} alive")
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from pathlib import Path
 
 from photochanger import admins, app_settings
 from photochanger.db import Database
+from photochanger.keys import replace_private
 from photochanger.passwords import hash_password
 from photochanger.settings import Settings
 
@@ -26,9 +26,12 @@ async def ensure_ingest_password(settings: Settings, database_url: str) -> str |
             return None
         password = settings.ingest_password or secrets.token_urlsafe(12)
         kept = await asyncio.to_thread(hash_password, password.encode())
+        # Before the hash: what dies in between has set nothing, and the next start makes another one. Without a newline
+        # at its end: curl takes the file as it is.
+        settings.home.mkdir(parents=True, exist_ok=True)
+        replace_private(settings.home / PASSWORD_FILE, password)
         async with db.begin() as conn:
             await app_settings.store(conn, "ingest.password_hash", kept, by="first start")
-    _write_private(settings.home / PASSWORD_FILE, password)
     return password
 
 
@@ -44,10 +47,3 @@ def ensure_accounts(settings: Settings) -> dict[str, str]:
     made = {name: settings.admin_password or secrets.token_urlsafe(12) for name in FIRST_ACCOUNTS}
     admins.set_passwords(path, {name: password.encode() for name, password in made.items()})
     return made
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text, encoding="utf-8")  # without a newline: curl takes the file as it is

@@ -9,32 +9,11 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import timeline
+from photochanger import attempts, timeline
+from photochanger.attempts import Attempt
 from photochanger.job import Source, Status
-from photochanger.tables import job, job_attempt, job_input, slot
+from photochanger.tables import job, job_input, slot
 from photochanger.timeline import Moment
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetailedAttempt:
-    """One call of a provider. `seconds` is None while it is out."""
-
-    number: int
-    provider: str
-    model: str | None
-    started_at: datetime
-    finished_at: datetime | None
-    outcome: str | None
-    http_status: int | None
-    request_id: str | None
-    usage: Mapping[str, Any] | None
-    cost_usd: Decimal | None
-    reason: str | None
-
-    @property
-    def seconds(self) -> float | None:
-        """From its beginning to its end."""
-        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +54,7 @@ class JobDetail:
     photo_height: int
     photo_sha256: bytes
     replay_of: str | None
-    attempts: list[DetailedAttempt]
+    attempts: list[Attempt]
     timeline: list[Moment]
 
     @property
@@ -103,7 +82,6 @@ _COLUMNS = [
     _THERE.label("result_there"),
     and_(_THERE, job.c.preview_path.is_not(None)).label("preview_there"),
 ]
-_ATTEMPT = [job_attempt.c[name] for name in DetailedAttempt.__dataclass_fields__]
 
 
 async def of_job(conn: AsyncConnection, job_id: str) -> JobDetail | None:
@@ -112,10 +90,8 @@ async def of_job(conn: AsyncConnection, job_id: str) -> JobDetail | None:
     row = (await conn.execute(select(*_COLUMNS).select_from(whole).where(job.c.job_id == job_id))).one_or_none()
     if row is None:
         return None
-    tried = select(*_ATTEMPT).where(job_attempt.c.job_id == job_id).order_by(job_attempt.c.number)
-    attempts = [DetailedAttempt(**found._mapping) for found in await conn.execute(tried)]  # noqa: SLF001
     return JobDetail(
         **{**row._mapping, "status": Status(row.status), "source": Source(row.source)},  # noqa: SLF001
-        attempts=attempts,
+        attempts=await attempts.of_job(conn, job_id),
         timeline=await timeline.timeline(conn, job_id),
     )

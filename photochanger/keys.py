@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, MultiFernet
 
 from photochanger.errors import ConfigurationError
+from photochanger.plain_files import sync_folder
 from photochanger.settings import Settings
 
 FOLDER = "secrets"
@@ -76,11 +77,7 @@ def replace_private(path: Path, text: str) -> None:
     except OSError:
         draft.unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _draft(path: Path, text: str) -> Path:

@@ -34,14 +34,23 @@ async def leave(conn: AsyncConnection, name: str) -> None:
     await conn.execute(delete(runner).where(runner.c.runner == name))
 
 
+ALIVE = select(func.count()).where(runner.c.lease_until > func.now()).scalar_subquery()
+"""How many runners' leases have not run out."""
+
+
+async def alive(conn: AsyncConnection) -> int:
+    """How many runners' leases have not run out."""
+    return int((await conn.execute(select(ALIVE))).scalar_one())
+
+
 async def take_back(conn: AsyncConnection) -> int:
     """Take back the jobs of runners whose hearts have stopped. How many. What is past its deadline is left to expire.
 
     What is at its provider is polled by whoever claims it next. A call that may already have been paid for is repeated
     only if the slot allows it and an attempt is left; else the job fails as `interrupted`.
     """
-    alive = exists().where(runner.c.runner == job.c.runner, runner.c.lease_until > func.now())
-    lost = list(await conn.execute(_running(or_(job.c.lease_until < func.now(), ~alive))))
+    held = exists().where(runner.c.runner == job.c.runner, runner.c.lease_until > func.now())
+    lost = list(await conn.execute(_running(or_(job.c.lease_until < func.now(), ~held))))
     for row in lost:
         await _take_back(conn, row)
     await conn.execute(delete(runner).where(runner.c.lease_until < func.now() - timedelta(days=1)))

@@ -10,7 +10,7 @@
     templates/previews/        their thumbnails, <media_id>.webp
 
 A file is complete and on disk before its row says so; what replaces something gets its name by a rename. Names are our
-own, never a client's; nothing is opened through a link.
+own, never a client's; nothing is opened through a link (`plain_files.py`).
 
 MEDIA_ROOT is usually a disk of its own. While that is not mounted, the bare folder under it looks the same: the marker,
 which lies on the disk and says whose it is, tells them apart (`media_root.py`).
@@ -29,6 +29,7 @@ from pathlib import Path
 import structlog
 
 from photochanger.errors import Failure, Refusal
+from photochanger.plain_files import open_new, open_plain, sync_folder
 
 log = structlog.get_logger()
 
@@ -38,7 +39,6 @@ RELATIVE = re.compile(
     r"((ingest|work)/[0-9a-f]{32}|(results|provider|templates)/[0-9a-f]{32}\.(jpg|png|webp)"
     r"|(templates/)?previews/[0-9a-f]{32}\.webp)"
 )
-FILE_MODE = 0o640
 LEAST_FREE_BYTES = 500_000_000
 LEAST_FREE_SHARE = 0.05
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT, errno.EIO}
@@ -55,7 +55,7 @@ class Media:
     def marker(self) -> str | None:
         """What the marker says; None where there is none that could be read."""
         try:
-            descriptor = os.open(self.root / MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = open_plain(self.root / MARKER)
         except OSError:
             return None
         try:
@@ -86,9 +86,8 @@ class Media:
         assert self.root_id is not None
         self.root.mkdir(parents=True, exist_ok=True, mode=0o750)
         draft = self.root / f"{MARKER}.{secrets.token_hex(4)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
         try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            with os.fdopen(open_new(draft), "w", encoding="ascii") as file:
                 file.write(f"{self.root_id}\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -99,7 +98,7 @@ class Media:
                     (self.root / MARKER).hardlink_to(draft)
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(self.root)
+        sync_folder(self.root)
 
     def create_folders(self) -> None:
         """At start-up. Raises `OSError` when MEDIA_ROOT cannot be written."""
@@ -120,8 +119,7 @@ class Media:
         """A descriptor of a new, empty file. Raises `Refusal` (`storage_full`) when there is no room or no folder."""
         self.check_root()
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            return os.open(self.path_of(relative), flags, FILE_MODE)
+            return open_new(self.path_of(relative))
         except OSError as error:
             raise storage_refusal(error) from error
 
@@ -142,7 +140,7 @@ class Media:
                 raise
         except OSError as error:
             raise storage_refusal(error) from error
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     def keep_also(self, finished: Path, relative: str) -> None:
         """Give a file a second name, which lives on when the first one goes. Raises `Refusal` (`storage_full`)."""
@@ -156,10 +154,8 @@ class Media:
 
         Raises `Refusal` (`storage_full`).
         """
-        if self.regular_file(source) is None:
-            return None
         try:
-            reading = os.open(self.path_of(source), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            reading = open_plain(self.path_of(source))
         except FileNotFoundError:
             return None
         with os.fdopen(reading, "rb") as old, os.fdopen(self.new_file(target), "wb") as new:
@@ -167,7 +163,7 @@ class Media:
                 shutil.copyfileobj(old, new, 1024 * 1024)
                 new.flush()
                 os.fsync(new.fileno())
-                _sync_folder(self.path_of(target).parent)
+                sync_folder(self.path_of(target).parent)
                 return new.tell()
             except OSError as error:
                 raise storage_refusal(error) from error
@@ -175,7 +171,7 @@ class Media:
     def sync(self, folder: str) -> None:
         """Have the names in one of `FOLDERS` on disk. Raises `Refusal` (`storage_full`)."""
         try:
-            _sync_folder(self.folder(folder))
+            sync_folder(self.folder(folder))
         except OSError as error:
             raise storage_refusal(error) from error
 
@@ -212,7 +208,10 @@ class Media:
             return []
 
     def regular_file(self, relative: str) -> tuple[Path, os.stat_result] | None:
-        """The file and its figures; None when it is gone, or a link or anything else than a plain file."""
+        """The file and its figures; None when it is gone, or a link or anything else than a plain file.
+
+        Whoever opens it afterwards opens it with `open_plain`: by then it may be another.
+        """
         path = self.path_of(relative)
         try:
             found = path.lstat()
@@ -244,11 +243,3 @@ def _unlink(path: Path) -> None:
         if error.errno not in FULL:
             raise
         log.warning("file_left_to_the_sweep", path=str(path), error=error.strerror)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select, true
+from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import figures, tally
+from photochanger import figures, leases, slots_now, tally
 from photochanger.figures import JobFigures
-from photochanger.job import OPEN, Status, status_is
+from photochanger.job import Source
+from photochanger.slots_now import LAST_FAILURE, LAST_SUCCESS
 from photochanger.stats import BOOTHS, TEST_RUNS
-from photochanger.tables import hourly_figure, job, job_input, runner, slot, storage_figure
+from photochanger.tables import hourly_figure, job, job_input, slot, storage_figure
 from photochanger.tally import JobTally
 from photochanger.window import Past, Window, since
 
@@ -73,14 +74,11 @@ async def of_window(conn: AsyncConnection, known: Past, window: Window, *, rolle
         window=window,
         jobs=tally.jobs(part for parts in by_slot.values() for part in parts),
         jobs_total=sum(total.jobs for total in totals.values()),
-        runners_alive=(await conn.execute(_RUNNERS_ALIVE)).scalar_one(),
+        runners_alive=await leases.alive(conn),
         storage=await storage(conn),
         slots=await _slots(conn, totals, {slot_id: tally.jobs(parts) for slot_id, parts in by_slot.items()}),
         test_runs=tally.jobs(part for part in found if part.source == TEST_RUNS),
     )
-
-
-_RUNNERS_ALIVE = select(func.count()).where(runner.c.lease_until > func.now())
 
 
 async def storage(conn: AsyncConnection) -> Storage:
@@ -149,68 +147,38 @@ async def _totals(conn: AsyncConnection, known: Past, rolled: Mapping[str, _Tota
     return totals
 
 
+_OPEN = slots_now.open_jobs(of=Source.INGEST)
+_SLOTS = (
+    select(
+        slot.c.slot_id,
+        slot.c.display_name,
+        slot.c.is_active,
+        func.coalesce(_OPEN.c.queued, 0).label("queued_now"),
+        func.coalesce(_OPEN.c.in_work, 0).label("in_work_now"),
+        LAST_SUCCESS.c.finished_at.label("last_success_at"),
+        LAST_FAILURE.c.finished_at.label("last_error_at"),
+        LAST_FAILURE.c.failure_reason.label("last_error_reason"),
+    )
+    .select_from(
+        slot.outerjoin(_OPEN, _OPEN.c.slot_id == slot.c.slot_id)
+        .outerjoin(LAST_SUCCESS, true())
+        .outerjoin(LAST_FAILURE, true())
+    )
+    .order_by(slot.c.slot_id)
+)
+
+
 async def _slots(
     conn: AsyncConnection, totals: Mapping[str, _Total], jobs: Mapping[str, JobTally]
 ) -> list[SlotOverview]:
-    now = {row.slot_id: row for row in await conn.execute(_NOW)}
     nothing = tally.jobs(())
     return [
         SlotOverview(
-            slot_id=row.slot_id,
-            display_name=row.display_name,
-            is_active=row.is_active,
+            **{**row._mapping, "last_success_at": _last_success(row, totals.get(row.slot_id, _Total()))},  # noqa: SLF001
             jobs=jobs.get(row.slot_id, nothing),
-            queued_now=now[row.slot_id].queued if row.slot_id in now else 0,
-            in_work_now=now[row.slot_id].in_work if row.slot_id in now else 0,
-            last_success_at=_last_success(row, totals.get(row.slot_id, _Total())),
-            last_error_at=row.last_error_at,
-            last_error_reason=row.last_error_reason,
         )
-        for row in await conn.execute(_LAST)
+        for row in await conn.execute(_SLOTS)
     ]
-
-
-def _last() -> Any:
-    """Every slot with its last result that is kept and its last failure: two steps in an index each."""
-    of_slot = and_(job.c.slot_id == slot.c.slot_id, job.c.source == BOOTHS)
-    success = (
-        select(job.c.finished_at)
-        .where(of_slot, job.c.result_path.is_not(None))
-        .order_by(job.c.finished_at.desc())
-        .limit(1)
-        .lateral("success")
-    )
-    failure = (
-        select(job.c.finished_at, job.c.failure_reason)
-        .where(of_slot, status_is(Status.FAILED, Status.TIMEOUT))
-        .order_by(job.c.finished_at.desc())
-        .limit(1)
-        .lateral("failure")
-    )
-    return (
-        select(
-            slot.c.slot_id,
-            slot.c.display_name,
-            slot.c.is_active,
-            success.c.finished_at.label("last_success_at"),
-            failure.c.finished_at.label("last_error_at"),
-            failure.c.failure_reason.label("last_error_reason"),
-        )
-        .select_from(slot.outerjoin(success, true()).outerjoin(failure, true()))
-        .order_by(slot.c.slot_id)
-    )
-
-
-_LAST = _last()
-_NOW = (
-    select(
-        job.c.slot_id,
-        func.count().filter(status_is(Status.QUEUED)).label("queued"),
-        func.count().filter(status_is(Status.RUNNING, Status.WAITING)).label("in_work"),
-    )
-    .where(status_is(*OPEN), job.c.source == BOOTHS)
-    .group_by(job.c.slot_id)
-)
 
 
 def _last_success(row: Any, total: _Total) -> datetime | None:

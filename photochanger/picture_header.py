@@ -9,6 +9,7 @@ import imagesize
 
 from photochanger.errors import Failure, Refusal
 from photochanger.picture_kinds import MAGIC_BYTES, MAX_PIXELS, mime_of, shape_mistake
+from photochanger.plain_files import open_plain
 
 MAX_READS = 20_000
 """A real photo's size stands within a few hundred reads; a hostile file could ask for one per byte."""
@@ -29,7 +30,7 @@ def read_header(path: Path) -> Header:
     Raises `Refusal`: unsupported_media_type when it is no JPEG, PNG or WEBP; payload_too_large over 64 megapixels;
     invalid_image when it is empty, its header cannot be read, a side is under 64 pixels or over 20 times the other.
     """
-    with path.open("rb") as file:
+    with os.fdopen(open_plain(path), "rb") as file:
         head = file.read(MAGIC_BYTES)
         if not head:
             raise Refusal(Failure.INVALID_IMAGE, "The file is empty.")

@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from photochanger import plain_files
 from photochanger.errors import PictureError
 from photochanger.picture_bytes import beginning, plain_bytes
 from photochanger.picture_encoding import encode, encode_within, output_mime
@@ -32,7 +33,6 @@ Answer = dict[str, Any]
 PREVIEW_SIDE_PX = 480
 PREVIEW_QUALITY = 75
 RESULT_QUALITY = 95
-FILE_MODE = 0o640
 
 
 def prepare(
@@ -42,7 +42,7 @@ def prepare(
 
     Raises `PictureError` for the picture and `OSError` for the disk.
     """
-    data = Path(source).read_bytes()
+    data = plain_files.read(Path(source))
     with _blaming_the_picture():
         mime, size, output = _prepared(data, accepted=accepted, max_bytes=max_bytes, max_side_px=max_side_px)
     file = Path(target_folder) / f"{name}.{EXTENSIONS[mime]}"
@@ -52,7 +52,7 @@ def prepare(
 
 def check_result(*, source: str, target_folder: str, name: str, preview_folder: str) -> Answer:
     """Write the provider's picture and its preview durably; as `prepare`, with sha256 (hex) and preview_name."""
-    data = Path(source).read_bytes()
+    data = plain_files.read(Path(source))
     with _blaming_the_picture():
         mime, size, output, preview = _checked(data)
     file = Path(target_folder) / f"{name}.{EXTENSIONS[mime]}"
@@ -128,8 +128,8 @@ def _write(files: dict[Path, bytes], *, durably: bool) -> None:
     try:
         for path, data in files.items():
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-            with os.fdopen(os.open(path, flags, FILE_MODE), "wb") as file:
-                os.fchmod(file.fileno(), FILE_MODE)  # whatever the umask
+            with os.fdopen(os.open(path, flags, plain_files.FILE_MODE), "wb") as file:
+                os.fchmod(file.fileno(), plain_files.FILE_MODE)  # whatever the umask
                 file.write(data)
                 file.flush()
                 if durably:

@@ -1,16 +1,19 @@
-"""What is in force for each provider now: its key (the database's before the environment's) and its limits of calls."""
+"""What is in force for each provider now: its key (the database's before the environment's) and its limits of calls.
+
+Where simulators run, they stand in for all providers as long as none has a key, and for none from then on.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import psycopg
 from cryptography.fernet import MultiFernet
 from sqlalchemy import LargeBinary, cast, literal_column, null, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 
-from photochanger import app_settings, keys, secret_store
+from photochanger import app_settings, keys, migrate, secret_store
 from photochanger.db import UNAVAILABLE, Database
+from photochanger.errors import ConfigurationError
 from photochanger.prepared import Connection, Prepared
 from photochanger.providers import CallLimits, Providers
 from photochanger.secret_store import UnreadableSecretError
@@ -28,6 +31,8 @@ class ProviderOrders:
     limits: Mapping[str, CallLimits]
     unreadable: tuple[str, ...]
     """Why keys in the database cannot be read. Such a provider has none: the environment's may be another account's."""
+    simulated: bool
+    """Whether simulators are asked instead of the providers."""
 
 
 _OURS = "provider.%"
@@ -63,6 +68,7 @@ async def load(
         keys=known,
         limits=_limits(rows, providers),
         unreadable=tuple(unreadable),
+        simulated=settings.simulators_url is not None and not known and not unreadable,
     )
 
 
@@ -72,19 +78,20 @@ async def limits_in_force(conn: Connection, providers: Providers) -> Mapping[str
 
 
 async def load_once(settings: Settings, providers: Providers, *, database_url: str | None) -> ProviderOrders:
-    """For a command. Without a database, or while it is away, the environment's keys are all that is known."""
+    """For a command. Without a database of this release that answers, the environment's keys are all that is known."""
+    box = keys.secrets_box_if_any(settings)
     try:
         if database_url is not None:
-            box = keys.secrets_box_if_any(settings)
+            migrate.check_schema(database_url)
             async with Database(database_url, connections=1) as db, db.direct() as conn:
                 return await load(conn, settings, providers, box=box)
         why: tuple[str, ...] = ()
     except UNAVAILABLE as error:
         why = (f"the database cannot be reached ({type(error).__name__})",)
-    except psycopg.errors.UndefinedTable:
-        why = ("the database has another release's schema: see `photochanger check`",)
+    except ConfigurationError as error:
+        why = tuple(error.mistakes)
     limits = {one.name: one.limits for one in providers.by_name.values()}
-    return ProviderOrders(keys=settings.provider_keys, limits=limits, unreadable=why)
+    return ProviderOrders(keys=settings.provider_keys, limits=limits, unreadable=why, simulated=False)
 
 
 def _limits(rows: Iterable[Mapping[str, Any]], providers: Providers) -> dict[str, CallLimits]:

@@ -5,6 +5,7 @@ slot's figures, and stand beside the first in the gallery for guests who never c
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from photochanger.errors import Failure, Refusal
 from photochanger.job import FINAL, Status
 from photochanger.media import Media
 from photochanger.photo import StoredPhoto, stored_photo
+from photochanger.plain_files import open_plain
 from photochanger.tables import job, job_input
 
 Origin = Literal["photo", "result"]
@@ -59,7 +61,7 @@ def take_again(media: Media, old: Original, *, path: str) -> tuple[StoredPhoto, 
     sources: tuple[tuple[str | None, Origin], ...] = ((old.photo_path, "photo"), (old.result_path, "result"))
     for source, origin in sources:
         if source is not None and (copied := media.copy(source, path)) is not None:
-            with media.path_of(path).open("rb") as file:
+            with os.fdopen(open_plain(media.path_of(path)), "rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").digest()
             return stored_photo(media, path, size_bytes=copied, sha256=sha256), origin
     raise Refusal(Failure.PHOTO_GONE, "The photo of this job is gone, and so is its result.", job_id=old.job_id)

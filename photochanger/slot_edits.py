@@ -6,13 +6,12 @@ notice: it has its snapshot.
 
 import enum
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
 from sqlalchemy import func, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import audit, slot_history, slot_rules, slots, templates
+from photochanger import audit, moments, slot_history, slot_rules, slots, templates
 from photochanger.errors import Failure, Refusal
 from photochanger.providers import Providers
 from photochanger.slot_history import SlotVersion
@@ -122,11 +121,11 @@ async def _update(
 
 async def _refuse_conflict(conn: AsyncConnection, slot_id: str) -> None:
     now = await _found(conn, slot_id)
-    moment = now.updated_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    written = moments.written(now.updated_at)
     raise Refusal(
         Failure.VERSION_CONFLICT,
         f"{now.updated_by} has saved version {now.version} of it meanwhile.",
-        facts={"conflict": {"version": now.version, "updated_by": now.updated_by, "updated_at": moment}},
+        facts={"conflict": {"version": now.version, "updated_by": now.updated_by, "updated_at": written}},
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger import figures, tally
 from photochanger.figures import AttemptFigures, JobFigures
+from photochanger.job import Source
 from photochanger.tables import slot
 from photochanger.tally import AttemptTally, JobTally
 from photochanger.window import Window
@@ -19,8 +20,8 @@ from photochanger.window import Window
 K = TypeVar("K")
 T = TypeVar("T")
 
-BOOTHS = "ingest"
-TEST_RUNS = "ui_test"
+BOOTHS = Source.INGEST.value
+TEST_RUNS = Source.UI_TEST.value
 
 
 @dataclass(frozen=True, kw_only=True)

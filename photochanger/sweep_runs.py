@@ -1,5 +1,7 @@
 """When each sweep of the cleanup daemon was last through, a row each: by this the others see that it lives."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from photochanger.tables import sweep_run
 
 
-async def finish(conn: AsyncConnection, name: str, *, count: int) -> None:
-    """A sweep was through just now; `count` is how many it has dealt with."""
-    row = {"finished_at": func.now(), "count": count}
-    statement = insert(sweep_run).values(name=name, **row)
-    await conn.execute(statement.on_conflict_do_update(index_elements=[sweep_run.c.name], set_=row))
+async def finish(conn: AsyncConnection, counts: Mapping[str, int]) -> None:
+    """These sweeps were through just now: how many each has dealt with, by its name. One at least."""
+    rows = [{"name": name, "count": count, "finished_at": func.now()} for name, count in counts.items()]
+    new = insert(sweep_run).values(rows)
+    its = {"finished_at": new.excluded.finished_at, "count": new.excluded.count}
+    await conn.execute(new.on_conflict_do_update(index_elements=[sweep_run.c.name], set_=its))

@@ -12,18 +12,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from photochanger import admins, embedded, keys, migrate, provider_orders, providers
 from photochanger.errors import ConfigurationError
 from photochanger.first_start import PASSWORD_FILE, ensure_accounts, ensure_ingest_password
 from photochanger.resources import folder
-from photochanger.settings import API_KEY, BASE_URL, Settings
+from photochanger.settings import Settings
 
-SIMULATOR_KEY = "simulator-key"
 UP_SECONDS = 40.0
 ONLY_HERE = {"DATABASE_URL_FILE", "INGEST_PASSWORD", "INGEST_PASSWORD_FILE", "ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE"}
 """Variables that no process below is told."""
@@ -48,7 +48,8 @@ def run() -> int:
         keys.ensure(settings)
         password = asyncio.run(ensure_ingest_password(settings, url))
         orders = asyncio.run(provider_orders.load_once(settings, known, database_url=url))
-        environment = _environment(settings, url, provider_names=known.by_name, simulated=not orders.keys)
+        print("".join(f"{told}\n" for told in orders.unreadable), end="", flush=True)
+        environment = _environment(settings, url, simulated=not orders.keys and not orders.unreadable)
         with _supervised(settings.home, environment) as supervisord:
             if _is_up(settings, supervisord):
                 # Not before: passwords of accounts that are made while nothing comes up would never be shown.
@@ -81,11 +82,10 @@ def _check_port(settings: Settings) -> None:
             raise ConfigurationError([f"port {settings.port} cannot be used ({error.strerror}): set PORT"]) from error
 
 
-def _environment(
-    settings: Settings, database_url: str, *, provider_names: Iterable[str], simulated: bool
-) -> dict[str, str]:
-    """What the processes are told. Without any provider's key the simulators stand in for all of them."""
-    told = {
+def _environment(settings: Settings, database_url: str, *, simulated: bool) -> dict[str, str]:
+    """What the processes are told. While no provider has a key the simulators stand in for all of them."""
+    port = os.environ.get("SIMULATORS_PORT", str(_free_port()))
+    return {
         **{name: value for name, value in os.environ.items() if name not in ONLY_HERE},
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         "DATABASE_URL": database_url,
@@ -95,16 +95,9 @@ def _environment(
         "API_PROCESSES": os.environ.get("API_PROCESSES", "1"),
         "RUNNER_PROCESSES": os.environ.get("RUNNER_PROCESSES", "2"),
         "SIMULATORS": "true" if simulated else "false",
-        # The simulators run here and fetch pictures from here; real providers need an address that leads here.
-        "PROVIDER_LINKS_BASE_URL": settings.public_base_url or (_own_url(settings) if simulated else ""),
-        "SIMULATORS_PORT": os.environ.get("SIMULATORS_PORT", str(_free_port())),
+        "SIMULATORS_PORT": port,
+        "SIMULATORS_URL": f"http://127.0.0.1:{port}" if simulated else "",
     }
-    for provider in provider_names if simulated else ():
-        stand_in = f"http://127.0.0.1:{told['SIMULATORS_PORT']}/{provider}"
-        for name, value in ((API_KEY, SIMULATOR_KEY), (BASE_URL, stand_in)):
-            told[name.format(provider.upper())] = value
-            told.pop(f"{name.format(provider.upper())}_FILE", None)
-    return told
 
 
 def _free_port() -> int:
@@ -115,7 +108,7 @@ def _free_port() -> int:
 
 
 def _say_hello(settings: Settings, password: str | None, accounts: Mapping[str, str], *, simulated: bool) -> None:
-    base = _own_url(settings)
+    base = settings.own_url
     sample = folder("simulators") / "assets" / "sample.jpg"
     password_file = settings.home / PASSWORD_FILE
     lines = [
@@ -159,7 +152,7 @@ def _is_up(settings: Settings, supervisord: subprocess.Popen[bytes]) -> bool:
     """Wait until photos are taken in and changed; False when that does not come about."""
     give_up = time.monotonic() + UP_SECONDS
     while time.monotonic() < give_up and supervisord.poll() is None:
-        connection = http.client.HTTPConnection(_reachable(settings.host), settings.port, timeout=2)
+        connection = http.client.HTTPConnection(urlsplit(settings.own_url).netloc, timeout=2)
         try:
             connection.request("GET", "/healthz")
             health = json.load(connection.getresponse())
@@ -173,11 +166,3 @@ def _is_up(settings: Settings, supervisord: subprocess.Popen[bytes]) -> bool:
             connection.close()
         time.sleep(0.2)
     return False
-
-
-def _own_url(settings: Settings) -> str:
-    return f"http://{_reachable(settings.host)}:{settings.port}"
-
-
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in {"0.0.0.0", ""} else host  # noqa: S104

@@ -11,7 +11,7 @@ and an hour belongs to the day in which it began.
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import BindParameter, and_, bindparam, func, select
@@ -81,36 +81,67 @@ async def past(conn: AsyncConnection, *, job_retention_days: int) -> Past:
 
 async def last_minutes(conn: AsyncConnection, known: Past, *, minutes: int, zone: ZoneInfo) -> Window:
     """The time up to now, in at most 120 points."""
-    span, by_row, by_hour = await _divided(conn, known, Span(known.now - timedelta(minutes=minutes), known.now))
-    least = STEPS[0] if by_hour is None else HOUR
-    length = span.until - span.start
+    reading = await _divided(conn, known, Span(known.now - timedelta(minutes=minutes), known.now))
+    least = STEPS[0] if reading.by_hour is None else HOUR
+    length = reading.span.until - reading.span.start
     step = next(step for step in STEPS if step >= least and length / step + EXTRA_POINTS <= MOST_POINTS)
-    return Window(span=span, edges=edges(span, step=step, zone=zone), step=step, by_row=by_row, by_hour=by_hour)
+    return _window(reading, edges(reading.span, step=step, zone=zone), step=step)
 
 
 async def days(conn: AsyncConnection, known: Past, span: Span, *, zone: ZoneInfo) -> Window:
     """Whole days of a zone, a point each. The span begins at a midnight."""
-    read, by_row, by_hour = await _divided(conn, known, span)
-    return Window(span=read, edges=edges(span, step=DAY, zone=zone), step=DAY, by_row=by_row, by_hour=by_hour)
+    return _window(await _divided(conn, known, span), edges(span, step=DAY, zone=zone), step=DAY)
 
 
 async def whole(conn: AsyncConnection, known: Past, *, minutes: int) -> Window:
     """The time up to now as one point."""
-    span, by_row, by_hour = await _divided(conn, known, Span(known.now - timedelta(minutes=minutes), known.now))
-    step = span.until - span.start
-    return Window(span=span, edges=(span.start,), step=step, by_row=by_row, by_hour=by_hour)
+    return _as_one(await _divided(conn, known, Span(known.now - timedelta(minutes=minutes), known.now)))
 
 
-async def _divided(conn: AsyncConnection, known: Past, span: Span) -> tuple[Span, tuple[Span, ...], Span | None]:
+def today(known: Past, *, zone: tzinfo) -> Window:
+    """The time since midnight in this zone as one point.
+
+    From the rolled hours wherever there are any, however few their jobs: it is asked for every few seconds.
+    """
+    midnight = known.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _as_one(_cut(known, Span(midnight.astimezone(UTC), known.now)))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What of a span is read from where; the span is a little shorter where rows are gone."""
+
+    span: Span
+    by_row: tuple[Span, ...]
+    by_hour: Span | None
+
+
+def _window(reading: _Reading, points: tuple[datetime, ...], *, step: timedelta) -> Window:
+    return Window(span=reading.span, edges=points, step=step, by_row=reading.by_row, by_hour=reading.by_hour)
+
+
+def _as_one(reading: _Reading) -> Window:
+    return _window(reading, (reading.span.start,), step=reading.span.until - reading.span.start)
+
+
+async def _divided(conn: AsyncConnection, known: Past, span: Span) -> _Reading:
+    """All by row where that is possible and the hours hold few jobs."""
+    reading = _cut(known, span)
+    if reading.by_hour is None or span.start < known.rows_since:
+        return reading
+    return _Reading(span, (span,), None) if await _jobs_in(conn, reading.by_hour) <= MOST_JOBS_BY_ROW else reading
+
+
+def _cut(known: Past, span: Span) -> _Reading:
+    """Whole hours by hour as far as they are rolled, the rest by row."""
     rows_live = span.start >= known.rows_since
     first = _hour_from(span.start)
     last = min(known.rolled_until or first, _hour_of(span.until) if rows_live else _hour_from(span.until))
-    hours = Span(first, last)
-    if last <= first or (rows_live and await _jobs_in(conn, hours) <= MOST_JOBS_BY_ROW):
-        return span, (span,), None
+    if last <= first:
+        return _Reading(span, (span,), None)
     span = Span(span.start if rows_live else first, span.until)
     beside = (Span(span.start, first), Span(last, span.until))
-    return span, tuple(part for part in beside if part.start < part.until), hours
+    return _Reading(span, tuple(part for part in beside if part.start < part.until), Span(first, last))
 
 
 async def _jobs_in(conn: AsyncConnection, hours: Span) -> int:

@@ -1,4 +1,5 @@
 """What administrators have set, as this runner knows it: provider keys and limits of calls, read anew every second.
+With it goes where providers are found: simulators stand in for them as long as none has a key.
 
 A call takes the key that is known when it begins, a claim the limits that are known when it is made: a change is obeyed
 within two seconds, without a restart. While the database is away nothing is claimed, and what was known stays.
@@ -13,12 +14,14 @@ from cryptography.fernet import MultiFernet
 from photochanger import provider_orders
 from photochanger.db import UNAVAILABLE, Database
 from photochanger.provider_orders import ProviderOrders
-from photochanger.providers import CallLimits, Providers
+from photochanger.providers import CallLimits, Provider, Providers
 from photochanger.settings import Settings
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
+SIMULATOR_KEY = "simulator-key"
+"""What the simulators take; no secret."""
 
 
 class Administration:
@@ -42,8 +45,24 @@ class Administration:
         return {} if self._orders is None else self._orders.keys
 
     def key(self, provider: str) -> str | None:
-        """The provider's key now."""
-        return self.keys.get(provider)
+        """What a call has to bring now: the provider's key, or the simulators'."""
+        return SIMULATOR_KEY if self._simulators_url is not None else self.keys.get(provider)
+
+    def base_url(self, provider: Provider) -> str:
+        """Where the provider is found now, or whoever stands in for it."""
+        if self._simulators_url is not None:
+            return f"{self._simulators_url}/{provider.name}"
+        return self._settings.provider_base_url(provider.name) or provider.base_url
+
+    @property
+    def links_base_url(self) -> str | None:
+        """What links start with by which a provider fetches pictures. Simulators run here, and fetch from here."""
+        here = None if self._simulators_url is None else self._settings.own_url
+        return self._settings.public_base_url or here
+
+    @property
+    def _simulators_url(self) -> str | None:
+        return self._settings.simulators_url if self._orders is not None and self._orders.simulated else None
 
     def limits(self, provider: str) -> CallLimits:
         """What all runners together may ask of it now."""
@@ -71,6 +90,7 @@ class Administration:
                     name for name in {*before.keys, *found.keys} if before.keys.get(name) != found.keys.get(name)
                 ),
                 limits=sorted(name for name, limits in found.limits.items() if limits != before.limits[name]),
+                simulated=found.simulated,
             )
         for told in found.unreadable:
             log.error("provider_key_unreadable", details=told)

@@ -10,6 +10,7 @@ Photos are read from disk piece by piece while they are sent; answers are read u
 import asyncio
 import binascii
 import math
+import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from aiohttp import (
     NonHttpUrlClientError,
 )
 
+from photochanger.plain_files import open_plain
 from runner.driver import Outcome, ProviderFailed, Receipt
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -104,7 +106,7 @@ def _base64_at(path: Path, *, offset: int, wanted_bytes: int) -> bytes:
 
 
 def _bytes_at(path: Path, *, offset: int, wanted_bytes: int) -> bytes:
-    with path.open("rb", buffering=0) as file:
+    with os.fdopen(open_plain(path), "rb", buffering=0) as file:
         file.seek(offset)
         data = file.read(wanted_bytes)
     if len(data) < wanted_bytes:

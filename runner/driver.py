@@ -101,6 +101,7 @@ class Outcome(enum.StrEnum):
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     NETWORK = "network"
     AMBIGUOUS = "ambiguous"
+    """Nobody knows whether the call was carried out: it is repeated only if the slot allows to pay twice."""
     TIMEOUT = "timeout"
     BAD_RESPONSE = "bad_response"
     INTERRUPTED = "interrupted"
@@ -118,7 +119,7 @@ FAILURE_OF: Mapping[Outcome, Failure] = {
     Outcome.RATE_LIMITED: Failure.QUOTA,
     Outcome.PROVIDER_UNAVAILABLE: Failure.PROVIDER_UNAVAILABLE,
     Outcome.NETWORK: Failure.NETWORK,
-    Outcome.AMBIGUOUS: Failure.NETWORK,
+    Outcome.AMBIGUOUS: Failure.INTERRUPTED,
     Outcome.TIMEOUT: Failure.TIMEOUT,
     Outcome.BAD_RESPONSE: Failure.BAD_RESPONSE,
     Outcome.INTERRUPTED: Failure.INTERRUPTED,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import provider_media
+from photochanger import plain_files, provider_media
 from photochanger.errors import Failure, PictureError, Refusal
 from photochanger.images import PreparedPicture
 from photochanger.job import Job
@@ -80,11 +80,11 @@ async def _prepared_template(
     """Raises `Refusal` naming role and template: nothing is wrong with the booth's photo."""
     named = f"The template picture for {role!r}"
     missing = Refusal(Failure.MEDIA_LOST, f"{named} is missing: {template.media_object_id}.")
-    file = None if template.path is None else shop.media.regular_file(template.path)
-    if file is None:
+    if template.path is None:
         raise missing
+    file = shop.media.path_of(template.path)
     try:
-        return await shop.pictures.prepare(file[0], shop.media.folder("work"), name=name, limits=limits)
+        return await shop.pictures.prepare(file, shop.media.folder("work"), name=name, limits=limits)
     except FileNotFoundError as error:
         raise missing from error
     except PictureError as error:
@@ -95,7 +95,7 @@ async def _links(
     shop: Workshop, job: Job, pictures: Mapping[str, PreparedPicture], write: Write[Any]
 ) -> dict[str, str]:
     """Public links by role: file first, then row."""
-    base = shop.settings.public_base_url
+    base = shop.administration.links_base_url
     if base is None:
         raise Refusal(
             Failure.INTERNAL_ERROR, "PUBLIC_MEDIA_BASE_URL is not set, and this provider fetches its pictures."
@@ -107,7 +107,7 @@ async def _link(shop: Workshop, job: Job, picture: PreparedPicture, write: Write
     media_id = provider_media.new_media_id()
     path = f"provider/{media_id}{picture.path.suffix}"
     await asyncio.to_thread(shop.media.keep_also, picture.path, path)
-    digest = await asyncio.to_thread(lambda: hashlib.sha256(picture.path.read_bytes()).digest())
+    digest = await asyncio.to_thread(lambda: hashlib.sha256(plain_files.read(picture.path)).digest())
     await write(
         lambda conn: provider_media.publish(
             conn,

@@ -11,7 +11,9 @@ from photochanger import attempts, jobs
 from photochanger.attempts import AttemptEnd
 from photochanger.errors import PictureError
 from photochanger.jobs import Job, Result
-from photochanger.media import FILE_MODE, Media, storage_refusal
+from photochanger.media import Media, storage_refusal
+from photochanger.placing import put_in_place
+from photochanger.plain_files import open_new
 from runner.driver import Image, Outcome, ProviderFailed, Receipt
 from runner.workshop import Workshop
 
@@ -55,27 +57,17 @@ async def check(shop: Workshop, job: Job, image: Image, *, name: str) -> Checked
 async def record(conn: AsyncConnection, media: Media, job: Job, checked: Checked, *, number: int) -> bool:
     """Job done, attempt closed, files in their place: in one transaction. False when the job is no longer ours.
 
-    From the UPDATE on the row is locked until the commit: nobody else can end this job or put files in their place. If
-    anything fails before the commit, the files go again while the lock still holds. So this comes last before it.
+    From the UPDATE on the row is locked until the commit: nobody else can end this job or put files in their place. So
+    this comes last before it.
     """
     if not await jobs.finish(conn, job, result=checked.result, ttl_hours=job.snapshot["result_ttl_hours"]):
         return False
     await attempts.end(conn, job.job_id, number, AttemptEnd(outcome=Outcome.OK.value, **vars(checked.receipt)))
-    placing = asyncio.create_task(asyncio.to_thread(_place, media, checked))
-    try:
-        await asyncio.shield(placing)
-    except BaseException:
-        await asyncio.wait({placing})  # a thread cannot be cut off: what it still puts in place would stay
-        media.discard(checked.result.path, checked.result.preview_path)
-        raise
+    files = {checked.preview: checked.result.preview_path, checked.picture: checked.result.path}
+    await put_in_place(media, files, are_new=True)
     return True
 
 
-def _place(media: Media, checked: Checked) -> None:
-    media.keep(checked.preview, checked.result.preview_path)
-    media.keep(checked.picture, checked.result.path)
-
-
 def _write_file(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+    with os.fdopen(open_new(path), "wb") as file:
         file.write(data)

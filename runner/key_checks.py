@@ -56,7 +56,7 @@ async def _check(shop: Workshop, taken: Taken) -> None:
     if provider is None:
         return  # of another release's providers.json
     key = shop.administration.key(provider.name)
-    base_url = shop.settings.provider_base_url(provider.name) or provider.base_url
+    base_url = shop.administration.base_url(provider)
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await ask(shop.drivers[provider.name], provider, base_url=base_url, key=key, http=shop.http)

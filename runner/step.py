@@ -5,35 +5,31 @@
                                                 ├─ Image ───── check ─ finish, files in place, commit
                                                 └─ failed ──── park (tried again later), fall back, or fail
 
-The attempt's row is written before the call, because from then on it may have been paid for. What the provider has
-answered is written down even if the database is away for a while: until the job's deadline it is tried again.
+The attempt's row is written before the call, because from then on it may have been paid for. What comes of it stands in
+the step's ledger.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import attempts, breaker, jobs, metrics
-from photochanger.attempts import AttemptEnd
-from photochanger.db import UNAVAILABLE
+from photochanger import attempts, metrics
 from photochanger.errors import Failure, PictureError, Refusal
 from photochanger.job import Job
 from photochanger.providers import Model, Operation, Provider
-from runner import gate, inputs, keeping
-from runner.attempts import end_of, go_on, reason_of
-from runner.driver import Accepted, Call, Image, Outcome, Pending, ProviderFailed
+from runner import gate, inputs
+from runner.attempts import end_of, reason_of
+from runner.driver import Accepted, Call, Outcome, Pending, ProviderFailed
 from runner.gate import NotYet
 from runner.inputs import Inputs
+from runner.ledger import Ledger
 from runner.workshop import Workshop
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
-DATABASE_RETRY_SECONDS = 0.3
 POLL_AGAIN_SECONDS = 2.0
 MOST_UNREADABLE_POLLS = 3
 """In a row: then the provider's answer is taken for what it is."""
@@ -49,12 +45,8 @@ class Step:
         self._job = job
         self._name = f"{job.job_id}-{job.claim_number}"
         self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + job.seconds_left
-        self._answer_by = self._deadline - KEEPING_SECONDS
-        self._facts: dict[str, Any] = {}
-        """What the step's one log line tells besides."""
-        self._unwritten: tuple[int, AttemptEnd] | None = None
-        """An attempt that has ended, and how, until its row says so: it may have been paid for."""
+        self._ledger = Ledger(workshop, job, name=self._name)
+        self._answer_by = self._ledger.deadline - KEEPING_SECONDS
 
     async def run(self) -> None:
         """Take the job one step further. Raises nothing that belongs to the job."""
@@ -66,7 +58,7 @@ class Step:
         except TimeoutError:  # the database was away beyond the deadline
             became = "too_late"
         finally:
-            await self._close_unwritten()
+            await self._ledger.close_unwritten()
             self._shop.media.discard_work(self._name)
         if became in {"done", "failed", "too_late"}:
             self._shop.media.discard(job.photo_path)
@@ -75,22 +67,22 @@ class Step:
             "job_stepped",
             became=became,
             seconds=round(self._loop.time() - started, 4),
-            seconds_left=round(self._deadline - self._loop.time(), 2),
-            **self._facts,
+            seconds_left=round(self._ledger.seconds_left, 2),
+            **self._ledger.facts,
         )
 
     async def _ended(self, line: Any) -> str:
         """What became of the job. Raises `TimeoutError` when that cannot be written down before its deadline."""
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self._ledger.deadline):
                 return await self._work()
         except TimeoutError:
             return "too_late"
         except Refusal as refusal:
-            return await self._give_up(refusal.failure, refusal.details)
+            return await self._ledger.give_up(refusal.failure, refusal.details)
         except Exception as error:
             line.error("job_crashed", exc_info=error)
-            return await self._give_up(Failure.INTERNAL_ERROR, Failure.INTERNAL_ERROR.sentence)
+            return await self._ledger.give_up(Failure.INTERNAL_ERROR, Failure.INTERNAL_ERROR.sentence)
 
     async def _work(self) -> str:
         plan = self._job.plan
@@ -99,15 +91,14 @@ class Step:
         if self._job.reference is not None:
             return await self._poll(provider, operation, model, self._job.reference)
         try:
-            with self._timed("prepare_seconds"):
+            with self._ledger.timed("prepare"):
                 prepared = await inputs.prepare(
-                    self._shop, self._job, provider, operation, name=self._name, write=self._write
+                    self._shop, self._job, provider, operation, name=self._name, write=self._ledger.write
                 )
         except PictureError as error:
-            return await self._give_up(Failure.INVALID_IMAGE, str(error))
+            return await self._ledger.give_up(Failure.INVALID_IMAGE, str(error))
         if self._shop.stopping.is_set():
-            given_back = await self._write(lambda conn: jobs.release(conn, self._job, why="the runner stops"))
-            return "released" if given_back else "lost"
+            return await self._ledger.release(why="the runner stops")
         return await self._submit(provider, operation, model, prepared)
 
     async def _submit(
@@ -118,7 +109,7 @@ class Step:
         number: int | None = None
         try:
             await self._shop.spent_budgets.check(self._shop.db, provider)
-            begun = await self._write(
+            begun = await self._ledger.write(
                 lambda conn: gate.begin(
                     conn,
                     job,
@@ -131,7 +122,7 @@ class Step:
             if isinstance(begun, NotYet):
                 return await self._wait_for_the_minute(begun, model)
             number = begun
-            self._facts.update(attempt=number, model=model.name)
+            self._ledger.facts.update(attempt=number, model=model.name)
             call = Call(
                 **vars(self._shop.exchange(self._job, provider, operation, model, deadline=self._answer_by)),
                 **vars(prepared),
@@ -141,16 +132,16 @@ class Step:
                 # Nothing comes before this: without the reference the picture would be bought twice. The attempt
                 # stays open until its picture is there.
                 metrics.QUEUE_IDS.labels(provider.name, "accepted").inc()
-                return await self._park(answer.reference, answer.poll_after_seconds, why="accepted")
-            return await self._finish(number, answer, provider, model)
+                return await self._ledger.park(answer.reference, answer.poll_after_seconds, why="accepted")
+            return await self._ledger.finish(number, answer, provider, model)
         except gate.NotOursError:
             return "lost"
         except ProviderFailed as failed:
             replacement = self._replacement(provider, model, failed)
             if replacement is None or number is None:
-                return await self._failed(number, failed, provider, model)
+                return await self._ledger.failed(number, failed, provider, model)
             ended, closed = end_of(failed), number
-            await self._write(lambda conn: attempts.end(conn, job.job_id, closed, ended))
+            await self._ledger.write(lambda conn: attempts.end(conn, job.job_id, closed, ended))
             metrics.attempted(provider.name, ended.outcome)
         return await self._submit(provider, operation, replacement, prepared, granted=True)
 
@@ -161,9 +152,9 @@ class Step:
 
     async def _wait_for_the_minute(self, not_yet: NotYet, model: Model) -> str:
         """The provider's requests per minute are used up: other jobs may pass while this one waits its turn."""
-        if not_yet.wait_seconds + model.least_seconds > self._deadline - self._loop.time():
+        if not_yet.wait_seconds + model.least_seconds > self._ledger.seconds_left:
             raise ProviderFailed(Outcome.RATE_LIMITED, "its turn would come too late")
-        return await self._park(None, not_yet.wait_seconds, why="the provider's minute is full")
+        return await self._ledger.park(None, not_yet.wait_seconds, why="the provider's minute is full")
 
     async def _poll(self, provider: Provider, operation: Operation, model: Model, reference: str) -> str:
         """Ask the provider's own queue once. What cannot be asked now is asked later: it is bought already."""
@@ -175,106 +166,23 @@ class Step:
             answered = True
             metrics.polled(provider.name, "pending" if isinstance(answer, Pending) else "picture")
             if isinstance(answer, Pending):
-                return await self._park(reference, answer.poll_after_seconds, why="pending")
-            return await self._finish(self._job.attempt, answer, provider, model)
+                return await self._ledger.park(reference, answer.poll_after_seconds, why="pending")
+            return await self._ledger.finish(self._job.attempt, answer, provider, model)
         except ProviderFailed as failed:
             if not answered:
                 metrics.polled(provider.name, "failed")
             unreadable = self._job.polls_failed + 1 if failed.outcome is Outcome.BAD_RESPONSE else 0
             if failed.repeatable and unreadable < MOST_UNREADABLE_POLLS:
                 wait = failed.retry_after_seconds or POLL_AGAIN_SECONDS
-                return await self._park(reference, wait, polls_failed=unreadable, why=reason_of(failed))
-            return await self._failed(self._job.attempt, failed, provider, model)
+                return await self._ledger.park(reference, wait, polls_failed=unreadable, why=reason_of(failed))
+            return await self._ledger.failed(self._job.attempt, failed, provider, model)
 
     async def _answered(self, answering: Awaitable[T]) -> T:
         """The driver's answer, while there is still time to keep what it brings."""
         call = "submit" if self._job.reference is None else "poll"
         try:
-            with self._timed("provider_seconds"), metrics.called(self._job.plan["provider"], call):
+            with self._ledger.timed("provider"), metrics.called(self._job.plan["provider"], call):
                 async with asyncio.timeout_at(self._answer_by):
                     return await answering
         except TimeoutError:
             raise ProviderFailed(Outcome.TIMEOUT, "no answer before the deadline") from None
-
-    async def _park(self, reference: str | None, after_seconds: float, *, why: str, polls_failed: int = 0) -> str:
-        parked = await self._write(
-            lambda conn: jobs.park(
-                conn, self._job, reference=reference, after_seconds=after_seconds, polls_failed=polls_failed, why=why
-            )
-        )
-        if parked and reference is not None and after_seconds > self._deadline - self._loop.time():
-            metrics.QUEUE_IDS.labels(self._job.plan["provider"], "expired").inc()
-        return "parked" if parked else "lost"
-
-    async def _finish(self, number: int, image: Image, provider: Provider, model: Model) -> str:
-        reason = "the picture was not kept"
-        self._unwritten = number, AttemptEnd(outcome=Outcome.NOT_KEPT.value, reason=reason, **vars(image.receipt))
-        with self._timed("check_seconds"):
-            checked = await keeping.check(self._shop, self._job, image, name=self._name)
-
-        async def record(conn: AsyncConnection) -> bool:
-            await breaker.note(conn, provider.name, model.name, answered=True)
-            return await keeping.record(conn, self._shop.media, self._job, checked, number=number)
-
-        with self._timed("record_seconds"):
-            done = await self._write(record)
-        if not done:
-            return "lost"
-        self._unwritten = None
-        metrics.attempted(provider.name, Outcome.OK)
-        return "done"
-
-    async def _close_unwritten(self) -> None:
-        """What an attempt has cost counts also when its job is over, or there was no room for the picture."""
-        if self._unwritten is not None:
-            number, ended = self._unwritten
-            with suppress(TimeoutError):  # the database is away, and the deadline is over
-                await self._write(lambda conn: attempts.end(conn, self._job.job_id, number, ended))
-
-    async def _failed(self, number: int | None, failed: ProviderFailed, provider: Provider, model: Model) -> str:
-        """Write the attempt down; then try again later, fall back, or give up. `number` is None: no call was made."""
-        self._facts.update(outcome=failed.outcome.value, reason=failed.reason)
-        if number is not None:
-            self._unwritten = number, end_of(failed)
-
-        async def record(conn: AsyncConnection) -> str:
-            if number is not None:
-                await attempts.end(conn, self._job.job_id, number, end_of(failed))
-                await breaker.note(conn, provider.name, model.name, answered=failed.outcome not in gate.UNANSWERED)
-            if failed.outcome is Outcome.TIMEOUT:
-                return "too_late"  # the request that waits for it closes the job, at its deadline
-            seconds_left = self._deadline - self._loop.time()
-            return await go_on(
-                conn, self._shop, self._job, failed, number=number, model=model, seconds_left=seconds_left
-            )
-
-        became = await self._write(record)
-        self._unwritten = None
-        if number is not None:
-            metrics.attempted(provider.name, failed.outcome)
-        return became
-
-    async def _give_up(self, failure: Failure, details: str) -> str:
-        failed = await self._write(lambda conn: jobs.fail(conn, self._job, failure=failure, details=details))
-        return "failed" if failed else "lost"
-
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        began = self._loop.time()
-        try:
-            yield
-        finally:
-            seconds = self._loop.time() - began
-            self._facts[name] = round(seconds, 4)
-            metrics.stage(name.removesuffix("_seconds"), seconds)
-
-    async def _write(self, record: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """One transaction; tried again while the database is away, until shortly after the deadline."""
-        while True:
-            try:
-                async with self._shop.db.begin() as conn:
-                    return await record(conn)
-            except UNAVAILABLE:
-                if self._loop.time() > self._deadline:
-                    raise TimeoutError from None
-                await asyncio.sleep(DATABASE_RETRY_SECONDS)

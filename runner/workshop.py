@@ -51,7 +51,7 @@ class Workshop:
             options=operation.options,
             settings=job.plan["settings"],
             model=model,
-            base_url=self.settings.provider_base_url(provider.name) or provider.base_url,
+            base_url=self.administration.base_url(provider),
             key=self.administration.key(provider.name),
             deadline=deadline,
         )

@@ -38,8 +38,10 @@ async def measured_lag(database_url: str | None = None) -> AsyncIterator[Lag]:
             found.seconds = max(found.seconds, loop.time() - began - STEP_SECONDS)
 
     async with AsyncExitStack() as stack:
-        db = database_url and await stack.enter_async_context(Database(database_url, connections=1))
-        watching = asyncio.create_task(watch(db or None))
+        db = None
+        if database_url is not None:
+            db = await stack.enter_async_context(Database(database_url, connections=1))
+        watching = asyncio.create_task(watch(db))
         try:
             yield found
         finally:

@@ -181,7 +181,7 @@ async def until(happened: Callable[[], Awaitable[bool]], *, seconds: float = 5.0
         await asyncio.sleep(0.005)
 
 
-async def until_blocked(db: Database, *, count: int = 1) -> None:
+async def until_blocked(db: Database, *, count: int = 1, seconds: float = 5.0) -> None:
     """Wait until that many statements of this database wait for a lock."""
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -191,4 +191,4 @@ async def until_blocked(db: Database, *, count: int = 1) -> None:
         async with db.at_once() as conn:
             return bool((await conn.execute(query)).scalar_one() >= count)
 
-    await until(blocked)
+    await until(blocked, seconds=seconds)

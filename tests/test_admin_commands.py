@@ -160,6 +160,36 @@ async def test_an_unlocked_account_may_log_in_again_and_its_sessions_go_on(api: 
     assert (await http.get(f"{api.url}/api/me", headers=headers)).status_code == 200
 
 
+async def test_an_unlocked_address_may_try_again_whatever_the_account(api: Api, http: httpx.AsyncClient) -> None:
+    give_passwords(api.services.settings)
+    for number in range(login_throttle.MOST_PER_ADDRESS):
+        wrong = {"username": f"name{number}", "password": "x"}
+        assert (await http.post(f"{api.url}/api/login", json=wrong)).status_code == 401
+    given = {"username": "serg", "password": ADMIN_PASSWORD}
+    assert (await http.post(f"{api.url}/api/login", json=given)).status_code == 429
+    assert await command(api, "unlock", "serg") == (0, "serg may log in again\n")
+    assert (await http.post(f"{api.url}/api/login", json=given)).status_code == 429
+    assert await command(api, "unlock", "serg", "--address", "127.0.0.1") == (
+        0,
+        "serg and 127.0.0.1 may log in again\n",
+    )
+    assert (await http.post(f"{api.url}/api/login", json=given)).status_code == 200
+    async with api.db.at_once() as conn:
+        (line,) = await conn.execute(select(processing_log).where(processing_log.c.event == "address_unlocked"))
+    assert (line.actor, line.details) == (
+        "console",
+        {"address": "127.0.0.1", "failures": login_throttle.MOST_PER_ADDRESS},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [((), "unlock what? An account's NAME, or --address"), (("--address", "router"), "router is no address")],
+)
+async def test_unlock_says_what_it_needs(api: Api, arguments: tuple[str, ...], sentence: str) -> None:
+    assert await command(api, "unlock", *arguments) == (2, f"photochanger: {sentence}\n")
+
+
 async def test_a_removed_account_is_out_at_once(api: Api, http: httpx.AsyncClient) -> None:
     give_passwords(api.services.settings)
     headers = await bearer(api)

@@ -17,6 +17,7 @@ from simulators.gemini import KEY
 from tests.processes import PHOTO, Process, Studio, opened
 from tests.queue_rows import until
 from tests.serving import PASSWORD, SIGNING_KEY
+from tests.simulated import simulated
 
 pytestmark = pytest.mark.anyio
 
@@ -90,6 +91,41 @@ async def test_runners_call_with_a_new_key_and_check_it(studio: Studio) -> None:
     assert set((await admin.keys_seen())[-4:]) == {"****0987"}
     no_canary(*processes)
     await studio.assert_all_holds()
+
+
+async def test_the_first_key_ends_the_simulators_stand_in_at_once_for_all_providers(studio: Studio) -> None:
+    """And its removal brings them back. What links to pictures start with changes along with it."""
+    async with simulated() as stand_ins:
+        told = {"GEMINI_API_KEY": "", "SIMULATORS_URL": stand_ins.url, "HOST": "127.0.0.1"}
+        told["PORT"] = studio.station.url.rpartition(":")[2]
+        _, *runners = [await studio.station.api(**told), *await studio.station.runners(2, **told)]
+        admin = await office(studio)
+        async with studio.db.begin() as conn:
+            turbotext = {"provider": "turbotext", "operation": "image_edit", "settings": {"prompt": "a castle"}}
+            await conn.execute(update(slot).where(slot.c.slot_id == "slot-015").values(**turbotext))
+        for slot_id in ("slot-001", "slot-015"):
+            assert (await studio.post(slot=slot_id)).status_code == 200
+        assert (await stand_ins.read("gemini/stats"))["requests"] == 1
+        assert await admin.keys_seen() == []
+
+        await studio.simulators.behave("ok", match={"key": OTHER_KEY})
+        await admin.save(provider_keys={"gemini": OTHER_KEY})
+        for runner in runners:
+            await runner.told("provider_orders_changed", seconds=SECONDS, simulated=False)
+        for number in range(1, 5):  # whichever runner takes it
+            assert (await studio.post(slot=f"slot-{number:03}", photo=PHOTO + b"%d" % number)).status_code == 200
+        assert set(await admin.keys_seen()) == {"****0987"}
+        without_key = await studio.post(slot="slot-015", photo=PHOTO + b"5")
+        assert without_key.json()["failure_reason"] == "internal_error"
+        assert "PUBLIC_MEDIA_BASE_URL" in without_key.json()["details"]
+        assert (await stand_ins.read("gemini/stats"))["requests"] == 1
+
+        await admin.save(provider_keys={"gemini": None})
+        for runner in runners:
+            await runner.told("provider_orders_changed", seconds=SECONDS, simulated=True)
+        assert (await studio.post(slot="slot-015", photo=PHOTO + b"6")).status_code == 200
+        assert await stand_ins.violations() == []
+        no_canary(*runners)
 
 
 async def test_a_key_that_is_not_taken_is_told_without_the_key(studio: Studio) -> None:

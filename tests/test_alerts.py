@@ -22,7 +22,7 @@ async def sound(db: Database) -> Database:
     """An installation on which everything lives."""
     async with db.begin() as conn:
         await leases.beat(conn, "r", host="h", pid=1)
-        await sweep_runs.finish(conn, "expired_results", count=0)
+        await sweep_runs.finish(conn, {"expired_results": 0})
     return db
 
 
@@ -101,7 +101,7 @@ async def test_a_disk_is_told_before_it_is_full(sound: Database, free: int, full
 async def test_a_cleanup_that_does_not_come_through_is_told_though_the_daemon_lives(sound: Database) -> None:
     await change(sound, update(sweep_run).values(finished_at=text("now() - interval '31 minutes'")))
     async with sound.begin() as conn:
-        await sweep_runs.finish(conn, "overdue_jobs", count=0)
+        await sweep_runs.finish(conn, {"overdue_jobs": 0})
     told = await found(sound)
     assert set(told) == {"no_cleanup"}
     assert told["no_cleanup"].facts["minutes"] == 31

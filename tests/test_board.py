@@ -1,13 +1,14 @@
 """The dashboard's figures, and in which condition a slot is."""
 
-from datetime import UTC, timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from photochanger import histogram
+from photochanger import histogram, window
 from photochanger.board import Board, SlotRow, board
 from photochanger.breaker import OpenCircuit
 from photochanger.db import Database
@@ -15,14 +16,16 @@ from photochanger.jobs import Status
 from photochanger.providers import Providers
 from photochanger.slot_condition import Condition, Lack, Surroundings, condition, lacks
 from photochanger.tables import hourly_figure, hourly_watermark, job
+from tests import figure_rows
+from tests.figure_rows import MadeJob, hour_of
 from tests.queue_rows import job_in, overdue, queue
 
 pytestmark = pytest.mark.anyio
 
 
-async def seen(db: Database) -> Board:
+async def seen(db: Database, *, zone: tzinfo = UTC) -> Board:
     async with db.begin() as conn:
-        return await board(conn, zone=UTC)
+        return await board(conn, await window.past(conn, job_retention_days=90), zone=zone)
 
 
 def row_of(found: Board, slot_id: str = "slot-001") -> SlotRow:
@@ -65,21 +68,54 @@ async def test_what_happened_earlier_is_not_lately(db: Database) -> None:
 
 
 async def test_today_is_made_of_closed_hours_and_of_what_came_since(db: Database) -> None:
+    now = await figure_rows.now(db)
+    zone = timezone(timedelta(hours=12 - now.hour))  # where it is noon
+    midnight = hour_of(now) - timedelta(hours=12)
     await job_in(db, Status.DONE)
     counts = [0] * histogram.BUCKETS
     counts[8] = 9
     async with db.begin() as conn:
-        midnight = (await conn.execute(select(func.date_trunc("day", func.now(), "UTC")))).scalar_one()
         figures = {"jobs": 10, "done": 9, "timeouts": 1, "failed": 0, "provider_errors": 0, "seconds_histogram": counts}
         for hour in (midnight, midnight - timedelta(hours=1)):
             key = {"hour": hour, "slot_id": "slot-001", "source": "ingest", "provider": "gemini"}
             await conn.execute(insert(hourly_figure).values(**key, **figures))
-        await _rolled_until(conn, func.greatest(midnight, func.now() - timedelta(minutes=5)))
-    today = (await seen(db)).today
+        await _rolled_until(conn, hour_of(now))
+    today = (await seen(db, zone=zone)).today
     assert today.photos == 11, "yesterday's hour does not count"
     assert today.success == pytest.approx(10 / 11)
     assert today.slowest_seconds is not None
     assert 6 <= today.slowest_seconds <= 8
+
+
+async def test_a_day_that_begins_in_the_middle_of_an_hour_is_counted_from_then(db: Database) -> None:
+    now = await figure_rows.now(db)
+    zone = timezone(timedelta(hours=12 - now.hour, minutes=30))
+    midnight = hour_of(now) - timedelta(hours=12, minutes=30)
+    minutes = (-40, -1, 1, 20, 35, 50, 95)
+    made = [MadeJob(created_at=midnight + timedelta(minutes=minute)) for minute in minutes]
+    await figure_rows.write(db, made)
+    assert (await seen(db, zone=zone)).today.photos == 5
+    await figure_rows.roll(db, made, until=hour_of(now))
+    assert (await seen(db, zone=zone)).today.photos == 5
+
+
+async def test_a_slots_last_failure_is_that_of_its_booths_and_only_while_it_is_lately(db: Database) -> None:
+    now = await figure_rows.now(db)
+    failed = MadeJob(created_at=now - timedelta(minutes=5), status="failed", reason="quota", seconds=3.0)
+    earlier = replace(failed, created_at=now - timedelta(minutes=9), reason="network")
+    test_run = replace(failed, created_at=now - timedelta(minutes=1), reason="no_image", source="ui_test")
+    long_ago = replace(failed, created_at=now - timedelta(minutes=20), slot_id="slot-002")
+    await figure_rows.write(db, [earlier, failed, test_run, long_ago])
+    found = await seen(db)
+    assert (row_of(found).failed, row_of(found).last_failure) == (2, "quota")
+    assert (row_of(found, "slot-002").failed, row_of(found, "slot-002").last_failure) == (0, None)
+
+
+async def test_a_test_run_is_no_photo_of_the_slot(db: Database) -> None:
+    now = await figure_rows.now(db)
+    await figure_rows.write(db, [MadeJob(created_at=now - timedelta(minutes=1), source="ui_test")])
+    found = await seen(db)
+    assert (row_of(found).done, row_of(found).last_photo_at, found.today.photos) == (0, None, 0)
 
 
 async def _rolled_until(conn: AsyncConnection, moment: Any) -> None:

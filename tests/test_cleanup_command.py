@@ -18,7 +18,7 @@ from photochanger.jobs import Status
 from photochanger.media import MARKER, Media
 from photochanger.tables import login_failure, purge
 from tests.processes import ROOT, UP_SECONDS, Process, Station, environment_for
-from tests.queue_rows import job_in, overdue, queue, row, until
+from tests.queue_rows import job_in, overdue, queue, row, until, until_blocked
 from tests.sweeping import HOURS, RETENTION_DAYS, done, everything, let_it_be_ago, media_of, write
 
 pytestmark = pytest.mark.anyio
@@ -202,7 +202,7 @@ async def test_the_daemon_ends_at_once_also_in_the_middle_of_a_sweep(
     async with db.begin() as conn:
         await conn.execute(text("LOCK TABLE job IN ACCESS EXCLUSIVE MODE"))
         daemon = station.start("cleanup")
-        await asyncio.sleep(3)
+        await until_blocked(db, seconds=30)
         daemon.terminate()
         assert await daemon.exit_code(seconds=10) == 0
     daemon.kill()

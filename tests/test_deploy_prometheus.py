@@ -2,9 +2,9 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,12 +13,15 @@ import yaml
 
 from photochanger import alerts
 from tests.processes import ROOT
+from tests.programs import program
 from tests.scrapes import scrape
 from tests.serving import Api
 
 RULES = ROOT / "deploy/prometheus/rules.yml"
 SCRAPE = ROOT / "deploy/prometheus/prometheus.yml"
+CASES = ROOT / "tests/alert_rules.yml"
 BOARD = ROOT / "deploy/grafana/photochanger.json"
+PROMTOOL = program("promtool") or ""
 OF_PROMETHEUS = {"up"}
 NAME = re.compile(r"\b[a-z][a-z0-9_]*(?=\s*[\[{])|\b(?:ingest|photochanger)_[a-z0-9_]+")
 """Metric names in an expression: whatever has a selector, and whatever looks like ours."""
@@ -85,11 +88,23 @@ def test_the_rules_have_the_shape_prometheus_reads() -> None:
         assert DURATION.fullmatch(rule.get("for", "0s"))
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-@pytest.mark.parametrize(("what", "path"), [("rules", RULES), ("config", SCRAPE)])
-def test_promtool_finds_no_mistake(what: str, path: Any) -> None:
-    done = subprocess.run(["promtool", "check", what, str(path)], capture_output=True, text=True, check=False)
+@pytest.mark.skipif(not PROMTOOL, reason="promtool is not installed: `make prometheus`")
+@pytest.mark.parametrize(
+    "arguments", [("check", "rules", RULES), ("check", "config", SCRAPE), ("test", "rules", CASES)]
+)
+def test_promtool_finds_no_mistake(arguments: tuple[str | Path, ...]) -> None:
+    done = subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_has_a_case_in_which_it_tells_and_one_in_which_it_does_not() -> None:
+    cases = yaml.safe_load(CASES.read_text(encoding="utf-8"))["tests"]
+    told = {True: set[str](), False: set[str]()}
+    for case in cases:
+        for one in case["alert_rule_test"]:
+            told[bool(one["exp_alerts"])].add(one["alertname"])
+    names = {rule["alert"] for rule in rules()}
+    assert told == {True: names, False: names}
 
 
 def test_the_scrape_names_the_rules_and_asks_where_they_are_told() -> None:

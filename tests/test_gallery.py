@@ -4,7 +4,7 @@ import httpx
 import pytest
 from sqlalchemy import func, text, update
 
-from photochanger import app_settings, gallery
+from photochanger import app_settings, recent_results
 from photochanger.tables import job, slot
 from tests.results import claimed_job, finish_job, queued_job
 from tests.serving import Api
@@ -96,7 +96,7 @@ async def test_it_tells_nothing_of_provider_or_settings(api: Api, http: httpx.As
 async def test_expired_results_that_pile_up_are_not_all_walked_through(
     api: Api, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gallery, "LOOKED_AT", 3)
+    monkeypatch.setattr(recent_results, "LOOKED_AT", 3)
     old = await done(api)
     await done(api, source="ui_test")
     newest = await done(api)

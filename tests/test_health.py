@@ -24,7 +24,7 @@ async def sound(api: Api) -> Api:
     """An installation on which everything lives."""
     async with api.db.begin() as conn:
         await leases.beat(conn, "r", host="h", pid=1)
-        await sweep_runs.finish(conn, "overdue_jobs", count=0)
+        await sweep_runs.finish(conn, {"overdue_jobs": 0})
     return api
 
 
@@ -69,7 +69,7 @@ async def test_a_cleanup_daemon_that_is_not_heard_of_is_told(sound: Api, http: h
         await conn.execute(update(sweep_run).values(finished_at=text(AGO.format(700))))
     assert bad((await health(http, sound))[1]) == {"cleanup"}
     async with sound.db.begin() as conn:
-        await sweep_runs.finish(conn, "expired_results", count=0)
+        await sweep_runs.finish(conn, {"expired_results": 0})
     assert bad((await health(http, sound))[1]) == set()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from photochanger import login_throttle
 from photochanger.errors import ConfigurationError
-from photochanger.login_throttle import MOST_PER_ADDRESS
+from photochanger.login_throttle import MOST_PER_ADDRESS, Turn
 from photochanger.providers import Providers
 from photochanger.settings import Settings
 from tests.administrators import ADMIN_PASSWORD, bearer, give_passwords
@@ -102,7 +102,9 @@ async def test_a_guesser_does_not_get_further_by_naming_other_addresses(api: Api
     give_passwords(api.services.settings)
     for number in range(MOST_PER_ADDRESS - 1):
         async with api.db.begin() as conn:
-            await login_throttle.reserve(conn, account=f"another{number}", address="127.0.0.1")
+            turn = await login_throttle.reserve(conn, account=f"another{number}", address="127.0.0.1")
+            assert isinstance(turn, Turn)
+            await login_throttle.fail(conn, turn)
     statuses = []
     for number in range(2):
         given = {"username": f"name{number}", "password": "x"}

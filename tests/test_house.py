@@ -189,6 +189,17 @@ def test_no_statement_changes_a_job_without_naming_the_status_it_leaves(module: 
         assert any(guard in change for guard in ("HELD_BY_CLAIM", "status_is(", "any_(ids)", "chosen.c.job_id")), change
 
 
+def test_no_two_things_wait_for_the_same_advisory_lock() -> None:
+    """PostgreSQL knows an advisory lock by its number alone."""
+    numbers: dict[int, list[str]] = {}
+    for path in sources(*PACKAGES):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int) and 41_000 <= node.value < 42_000:
+                numbers.setdefault(node.value, []).append(f"{name_of(path)}:{node.lineno}")
+    assert len(numbers) > 5
+    assert {number: places for number, places in numbers.items() if len(places) > 1} == {}
+
+
 def test_supervisord_starts_commands_that_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     told = configparser.ConfigParser(interpolation=None, strict=True)

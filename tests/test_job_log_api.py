@@ -9,8 +9,9 @@ from sqlalchemy import text, update
 
 from photochanger import audit, jobs
 from photochanger.errors import Failure
+from photochanger.job import Job
 from photochanger.tables import job, job_input, slot
-from tests.administrators import bearer
+from tests.administrators import bearer, browser
 from tests.results import claimed_job, finish_job, finished_job, queued_job
 from tests.serving import PASSWORD_HASH, Api
 from tests.test_contract import check
@@ -145,7 +146,8 @@ async def test_a_detail_tells_the_whole_way_of_a_job_in_order(api: Api, http: ht
     assert detail["replay_from"] == "photo"
 
 
-async def test_a_failed_job_tells_what_failed_and_what_it_cost(api: Api, http: httpx.AsyncClient) -> None:
+async def failed_job(api: Api) -> Job:
+    """One whose only attempt was refused."""
     await queued_job(api)
     held = await claimed_job(api)
     async with api.db.begin() as conn:
@@ -158,6 +160,11 @@ async def test_a_failed_job_tells_what_failed_and_what_it_cost(api: Api, http: h
             {"id": held.job_id},
         )
         await jobs.fail(conn, held, failure=Failure.QUOTA, details="Used up.", retry_after_seconds=9)
+    return held
+
+
+async def test_a_failed_job_tells_what_failed_and_what_it_cost(api: Api, http: httpx.AsyncClient) -> None:
+    held = await failed_job(api)
     detail = await asked(api, http, f"/api/jobs/{held.job_id}/detail")
     check(detail, "JobDetail")
     assert (detail["failure_reason"], detail["details"], detail["retry_after"]) == ("quota", "Used up.", 9)
@@ -165,9 +172,40 @@ async def test_a_failed_job_tells_what_failed_and_what_it_cost(api: Api, http: h
     (attempt,) = detail["attempts"]
     assert (attempt["http_status"], attempt["request_id"], attempt["reason"]) == (429, "req-1", "try later")
     assert attempt["usage"] == {"total_tokens": 7}
-    public = (await http.get(f"{api.url}/api/jobs/{held.job_id}")).text
-    for secret in ("0.0336", "try later", "req-1", "total_tokens"):
-        assert secret not in public
+    url = f"{api.url}/api/jobs/{held.job_id}"
+    for stranger in ({}, {"Authorization": "Bearer x"}, {"Cookie": "photochanger_session=x"}):
+        public = await http.get(url, headers=stranger)
+        check(public.json(), "Job")
+        assert set(public.json()["attempts"][0]) == {"number", "provider", "model", "started_at", "seconds", "outcome"}
+        for secret in ("0.0336", "try later", "req-1", "total_tokens"):
+            assert secret not in public.text
+
+
+async def test_whoever_is_logged_in_sees_attempts_whole_at_the_address_that_guests_know(
+    api: Api, http: httpx.AsyncClient
+) -> None:
+    held = await failed_job(api)
+    url = f"{api.url}/api/jobs/{held.job_id}"
+    session = {"Cookie": (await browser(api))["Cookie"]}
+    for who in (await bearer(api), session):
+        answer = await http.get(url, headers=who)
+        check(answer.json(), "Job")
+        detail = await asked(api, http, f"/api/jobs/{held.job_id}/detail")
+        assert answer.json()["attempts"] == detail["attempts"]
+        assert answer.json()["attempts"][0]["reason"] == "try later"
+    for who in (session, {}):
+        answer = await http.get(url, headers=who)
+        assert answer.headers["vary"] == "Authorization, Cookie"
+        assert answer.headers["cache-control"] == "no-store"
+    assert "try later" not in answer.text
+
+
+async def test_a_session_that_has_ended_sees_no_more_than_a_guest(api: Api, http: httpx.AsyncClient) -> None:
+    held, who = await failed_job(api), await bearer(api)
+    assert (await http.post(f"{api.url}/api/logout", headers=who)).status_code == 204
+    answer = await http.get(f"{api.url}/api/jobs/{held.job_id}", headers=who)
+    assert answer.status_code == 200
+    assert "try later" not in answer.text
 
 
 async def test_an_open_job_has_a_detail_too(api: Api, http: httpx.AsyncClient) -> None:

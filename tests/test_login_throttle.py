@@ -12,7 +12,15 @@ from sqlalchemy import func, select, text, update
 from api.admin_passwords import MOST_WAITING
 from photochanger import login_throttle
 from photochanger.db import Database
-from photochanger.login_throttle import MOST_PER_ACCOUNT, MOST_PER_ADDRESS, WINDOW_SECONDS, Locked
+from photochanger.login_throttle import (
+    CROWD_SECONDS,
+    MOST_PER_ACCOUNT,
+    MOST_PER_ADDRESS,
+    TURN_SECONDS,
+    WINDOW_SECONDS,
+    Locked,
+    Turn,
+)
 from photochanger.providers import Providers
 from photochanger.tables import login_failure
 from tests.administrators import ADMIN_PASSWORD, give_passwords
@@ -21,9 +29,20 @@ from tests.serving import Api, serve_api, settings_for
 pytestmark = pytest.mark.anyio
 
 
-async def attempt(db: Database, *, account: str = "serg", address: str = "192.0.2.1") -> Locked | None:
+async def turn(db: Database, *, account: str = "serg", address: str = "192.0.2.1") -> Turn | Locked:
+    """A password that is being checked."""
     async with db.begin() as conn:
         return await login_throttle.reserve(conn, account=account, address=address)
+
+
+async def attempt(db: Database, *, account: str = "serg", address: str = "192.0.2.1") -> Locked | None:
+    """A wrong password."""
+    reserved = await turn(db, account=account, address=address)
+    if isinstance(reserved, Locked):
+        return reserved
+    async with db.begin() as conn:
+        await login_throttle.fail(conn, reserved)
+    return None
 
 
 async def later(db: Database, seconds: float) -> None:
@@ -74,6 +93,67 @@ async def test_the_thirty_first_attempt_from_an_address_waits_whatever_the_name(
     assert locked is not None
     assert locked.reason == "address_locked"
     assert await attempt(db, account="another", address="192.0.2.2") is None
+
+
+async def test_who_comes_while_ten_passwords_are_checked_waits_for_them_and_no_longer(db: Database) -> None:
+    turns = [await turn(db) for _ in range(MOST_PER_ACCOUNT)]
+    assert await turn(db) == Locked(reason="account_crowded", retry_after_seconds=CROWD_SECONDS)
+    async with db.begin() as conn:
+        for one in turns:
+            assert isinstance(one, Turn)
+            await login_throttle.release(conn, one)
+    assert await count(db) == 0
+    assert isinstance(await turn(db), Turn)
+
+
+async def test_a_crowd_from_one_address_is_one_too_whatever_the_names(db: Database) -> None:
+    for number in range(MOST_PER_ADDRESS):
+        await turn(db, account=f"name{number}")
+    assert await turn(db, account="another") == Locked(reason="address_crowded", retry_after_seconds=CROWD_SECONDS)
+
+
+async def test_failures_and_turns_count_together(db: Database) -> None:
+    for _ in range(MOST_PER_ACCOUNT - 1):
+        assert await attempt(db) is None
+    last = await turn(db)
+    assert isinstance(last, Turn)
+    crowded = await turn(db)
+    assert isinstance(crowded, Locked)
+    assert crowded.reason == "account_crowded"
+    async with db.begin() as conn:
+        await login_throttle.fail(conn, last)
+    locked = await turn(db)
+    assert isinstance(locked, Locked)
+    assert (locked.reason, locked.retry_after_seconds > WINDOW_SECONDS - 60) == ("account_locked", True)
+
+
+async def test_a_turn_whose_process_has_died_becomes_a_failure(db: Database) -> None:
+    for _ in range(MOST_PER_ACCOUNT):
+        await turn(db)
+    await later(db, TURN_SECONDS + 1)
+    locked = await turn(db)
+    assert isinstance(locked, Locked)
+    assert locked.reason == "account_locked"
+
+
+async def test_a_right_password_forgives_no_wrong_one_that_is_still_being_checked(db: Database) -> None:
+    guess = await turn(db)
+    assert isinstance(guess, Turn)
+    async with db.begin() as conn:
+        await login_throttle.forgive(conn, account="serg")
+        await login_throttle.fail(conn, guess)
+    assert await count(db) == 1
+
+
+async def test_an_address_is_freed_of_all_its_failures_and_no_other_is(db: Database) -> None:
+    for number in range(MOST_PER_ADDRESS):
+        await attempt(db, account=f"name{number}", address="2001:db8:1:2::1")
+    await attempt(db)
+    assert await attempt(db, address="2001:db8:1:2::9") is not None
+    async with db.begin() as conn:
+        assert await login_throttle.forgive_address(conn, address="2001:db8:1:2:3::4") == MOST_PER_ADDRESS
+    assert await attempt(db, address="2001:db8:1:2::9") is None
+    assert await count(db) == 2
 
 
 @pytest.mark.parametrize(
@@ -138,6 +218,20 @@ async def test_fifty_wrong_logins_at_once_get_no_more_checks_than_ten(
     assert set(counted) <= {401, 429, 503}, "a busy database may lose some after they were counted"
     assert counted[401] <= MOST_PER_ACCOUNT <= counted[401] + counted[503]
     assert await count(api.db) == MOST_PER_ACCOUNT
+
+
+async def test_of_many_right_logins_at_once_none_locks_the_account(
+    api: Api, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_passwords(api.services.settings)
+    monkeypatch.setattr("api.admin_passwords.MOST_WAITING", 1000)
+    answers = await asyncio.gather(*(login(http, api, ADMIN_PASSWORD) for _ in range(MOST_PER_ACCOUNT + 2)))
+    assert {answer.status_code for answer in answers} <= {200, 429}
+    assert sum(answer.status_code == 200 for answer in answers) >= MOST_PER_ACCOUNT
+    for answer in answers:
+        assert int(answer.headers.get("retry-after", "0")) <= CROWD_SECONDS
+    assert await count(api.db) == 0
+    assert (await login(http, api, ADMIN_PASSWORD)).status_code == 200
 
 
 async def test_a_crowd_is_sent_away_before_it_is_counted(

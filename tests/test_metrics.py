@@ -167,7 +167,7 @@ async def test_the_rows_are_told(api: Api, http: httpx.AsyncClient) -> None:
         await conn.execute(check, [{"provider": "gemini", "good": True}, {"provider": "openai", "good": False}])
         await conn.execute(insert(storage_figure).values(name="results", files=3, bytes=3_000_000_000))
         await conn.execute(insert(storage_figure).values(name="disk_free", bytes=1))
-        await sweep_runs.finish(conn, "expired_results", count=2)
+        await sweep_runs.finish(conn, {"expired_results": 2})
         now = (await conn.execute(text("SELECT extract(epoch FROM now())::float8"))).scalar_one()
     told = await scrape(http, api.url)
     assert told.total("photochanger_database_up") == told.total("photochanger_runners") == 1

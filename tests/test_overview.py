@@ -107,7 +107,7 @@ async def test_a_slot_that_never_fails_does_not_read_the_failures_of_others(db: 
     async with db.begin() as conn:
         await conn.execute(copies)
         await conn.execute(text("ANALYZE job"))
-        asked = overview._LAST.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+        asked = overview._SLOTS.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
         plan = "\n".join((await conn.execute(text(f"EXPLAIN {asked}"))).scalars())
     assert "using job_failed_last" in plan
     assert "Seq Scan on job" not in plan

@@ -261,6 +261,6 @@ async def test_a_killed_simulator_leaves_runner_and_api_in_good_order(studio: St
         await until(called, seconds=10)
     simulators.kill()
     answer = await posting
-    assert (answer.status_code, answer.json()["failure_reason"]) == (503, "network")
+    assert (answer.status_code, answer.json()["failure_reason"]) == (503, "interrupted")
     async with studio.db.at_once() as conn:
         assert (await conn.execute(select(job_attempt.c.outcome))).scalars().all() == ["ambiguous"]

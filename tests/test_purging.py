@@ -11,7 +11,7 @@ from cleanup.daemon import Daemon
 from cleanup.purging import LOCK, purge_waiting
 from cleanup.sweep import LOCK as SWEEP_LOCK
 from cleanup.sweep import only_one
-from photochanger import media_root, purges
+from photochanger import media_root, purges, setting_changes
 from photochanger.db import Database
 from photochanger.jobs import Status
 from photochanger.media import Media
@@ -136,3 +136,9 @@ async def test_the_daemon_does_a_purge_within_five_seconds_also_while_it_sweeps(
         assert not any(path.exists() for path in paths)
         stopping.set()
         await working
+
+
+async def test_a_purge_at_work_holds_up_nobody_who_changes_settings(db: Database) -> None:
+    async with only_one(db, lock=LOCK) as ours, db.begin() as conn:
+        assert ours
+        assert (await setting_changes.begin(conn, result_ttl_hours=72)).result_ttl_hours == 72

@@ -45,7 +45,7 @@ FAILURES: dict[tuple[int, str], list[dict[str, Any]]] = {
         {"name": "html_502"},
         {"name": "echo_key_error"},
     ],
-    (503, "network"): [{"name": "reset_after"}, {"name": "reset_before"}],
+    (503, "interrupted"): [{"name": "reset_after"}, {"name": "reset_before"}],
     (502, "bad_response"): [
         {"name": "truncated_json"},
         {"name": "deep_json"},

@@ -69,6 +69,20 @@ def test_a_provider_without_settings_of_its_own_has_none() -> None:
     assert settings.provider_base_url("nobody") is None
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8123"),
+        ("", "http://127.0.0.1:8123"),
+        ("::", "http://[::1]:8123"),
+        ("192.168.0.7", "http://192.168.0.7:8123"),
+        ("fd00::7", "http://[fd00::7]:8123"),
+    ],
+)
+def test_a_machine_finds_its_own_api(host: str, url: str) -> None:
+    assert Settings.from_env({"HOST": host, "PORT": "8123"}).own_url == url
+
+
 def test_the_home_stays_where_it_was_when_the_process_goes_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,15 +93,26 @@ def test_what_says_neither_success_nor_failure_is_asked_for_again(body: Any) -> 
         (302, b"", Outcome.BAD_RESPONSE, True),
         (408, b"", Outcome.PROVIDER_UNAVAILABLE, True),
         (429, b"", Outcome.RATE_LIMITED, True),
-        (500, b"<html>", Outcome.PROVIDER_UNAVAILABLE, True),
-        (503, {"success": False, "error": "what"}, Outcome.PROVIDER_UNAVAILABLE, True),
-        (599, b"[", Outcome.PROVIDER_UNAVAILABLE, True),
+        (500, {"success": False, "error": "provider_busy"}, Outcome.PROVIDER_UNAVAILABLE, True),
+        (503, b"<html>", Outcome.PROVIDER_UNAVAILABLE, True),
+        (504, {"error": "what"}, Outcome.PROVIDER_UNAVAILABLE, True),
     ],
 )
 def test_a_status_means_what_its_words_do_not(status: int, body: Any, outcome: Outcome, repeatable: bool) -> None:
     for error in (failed(body, status=status), not_queued(body, status=status)):
         assert (error.outcome, error.repeatable) == (outcome, repeatable)
         assert error.reason.startswith(f"HTTP {status}")
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 524, 599])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>Gateway Timeout</html>", b"[", {"message": "timeout"}, {"success": None}]
+)
+def test_a_crash_or_a_gateway_leaves_open_whether_the_photo_was_queued(status: int, body: Any) -> None:
+    submitted, asked = not_queued(body, status=status), failed(body, status=status)
+    assert (submitted.outcome, submitted.repeatable) == (Outcome.AMBIGUOUS, False)
+    assert (asked.outcome, asked.repeatable) == (Outcome.PROVIDER_UNAVAILABLE, True)
+    assert submitted.reason.startswith(f"HTTP {status}: ")
 
 
 @pytest.mark.parametrize(("header", "hint"), [("7", 7.0), ("", None), ("soon", None), ("-1", None), ("9999999", None)])

@@ -170,8 +170,27 @@ async def test_an_answer_to_the_submit_that_is_lost_is_not_bought_again(studio: 
     await studio.behave("reset_after_create")
     async with studio.runner():
         answer = await post_photo(studio.http, studio.api.url, PHOTO)
-    assert (answer.status_code, answer.json()["failure_reason"]) == (503, "network")
+    assert (answer.status_code, answer.json()["failure_reason"]) == (503, "interrupted")
+    assert "paid for" in answer.json()["details"]
     assert len(await studio.seen("turbotext/fetches")) == 1
+
+
+@pytest.mark.parametrize(("may_pay_twice", "status", "calls"), [(False, 503, 1), (True, 200, 2)])
+async def test_a_submit_of_unknown_fate_is_repeated_only_if_the_slot_allows_to_pay_twice(
+    studio: Studio, may_pay_twice: bool, status: int, calls: int
+) -> None:
+    settings = {"prompt": "a castle", "retries": 1, "repeat_interrupted": may_pay_twice}
+    async with studio.api.db.begin() as conn:
+        await conn.execute(update(slot).values(settings=settings))
+    await studio.behave("internal", times=1)
+    async with studio.runner():
+        answer = await post_photo(studio.http, studio.api.url, PHOTO)
+    assert answer.status_code == status
+    async with studio.api.db.begin() as conn:
+        outcomes = (await conn.execute(select(job_attempt.c.outcome).order_by(job_attempt.c.number))).scalars().all()
+    assert outcomes == ["ambiguous", "ok"][:calls]
+    if status == 503:
+        assert answer.json()["failure_reason"] == "interrupted"
 
 
 @pytest.mark.parametrize(

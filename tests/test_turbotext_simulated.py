@@ -131,7 +131,7 @@ FAILS_AT_SUBMIT: tuple[tuple[str, dict[str, Any], Outcome, bool], ...] = (
     ("error", {"code": "что-то новое"}, Outcome.INVALID_REQUEST, False),
     ("unauthorized", {}, Outcome.AUTH, False),
     ("forbidden", {}, Outcome.AUTH, False),
-    ("internal", {}, Outcome.PROVIDER_UNAVAILABLE, True),
+    ("internal", {}, Outcome.AMBIGUOUS, False),
     ("html_200", {}, Outcome.BAD_RESPONSE, False),
     ("redirect_on_post", {}, Outcome.BAD_RESPONSE, False),
     ("echo_key_error", {}, Outcome.INVALID_REQUEST, False),

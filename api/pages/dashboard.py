@@ -16,7 +16,7 @@ from api.pages.formats import zone_of
 from api.pages.language import marked
 from api.pages.rendering import is_part, page
 from api.state import Services, public_url, services
-from photochanger import app_settings, breaker, secret_store
+from photochanger import app_settings, breaker, secret_store, window
 from photochanger.board import Board, SlotRow, board
 from photochanger.slot_condition import PROBLEMS, Condition, Lack, Surroundings, condition, lacks
 
@@ -88,17 +88,21 @@ async def dashboard(request: Request) -> Response:
     """The page, or its board."""
     here, zone = services(request), zone_of(request)
     async with here.db.begin() as conn:
-        seen = await board(conn, zone=zone)
+        known = await window.past(conn, job_retention_days=here.settings.job_retention_days)
+        seen = await board(conn, known, zone=zone)
         settings = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
         circuits = await breaker.open_circuits(conn)
         stored = await secret_store.stored(conn)
+    keyed = {
+        name
+        for name in here.providers.by_name
+        if secret_store.provider_key(name) in stored or here.settings.provider_key(name) is not None
+    }
+    if not keyed and here.settings.simulators_url is not None:
+        keyed = set(here.providers.by_name)  # simulators stand in for all of them
     around = Surroundings(
         providers=here.providers,
-        keyed={
-            name
-            for name in here.providers.by_name
-            if secret_store.provider_key(name) in stored or here.settings.provider_key(name) is not None
-        },
+        keyed=keyed,
         circuits=circuits,
         places=settings.photos_in_work_per_slot,
     )

@@ -3,13 +3,11 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.access import administrators, current_session, session_of
+from api.access import administrators, current_session
 from api.bodies import form_fields
-from api.login import clear_session_cookie, open_session, safe_next, set_session_cookie
+from api.login import clear_session_cookie, close_session, open_session, safe_next, set_session_cookie
 from api.pages.language import marked
 from api.pages.rendering import page
-from api.state import services
-from photochanger import audit, sessions
 from photochanger.errors import Failure, Refusal
 
 WRONG = marked("Name or password is wrong.")
@@ -42,10 +40,7 @@ async def login_form(request: Request) -> Response:
 @administrators
 async def logout_form(request: Request) -> Response:
     """The session has ended; back to the login."""
-    session = session_of(request)
-    async with services(request).db.begin() as conn:
-        await sessions.end(conn, session.session_id)
-        await audit.record(conn, "logged_out", actor=session.account, session=session.public_id)
+    await close_session(request)
     response = RedirectResponse("/login", 303)
     clear_session_cookie(response, request)
     return response

@@ -3,9 +3,10 @@
     submit   do=create_queue&…            → {"success": true, "queueid": 918273}        one photo credit is gone
     poll     do=get_result&queueid=918273 → {"action": "reconnect"} … {"success": true, "uploaded_image": "https://…"}
 
-There is no idempotency key, no list of what was queued and no way to cancel. So a `create_queue` whose answer is lost,
-or cannot be read, is never sent again by itself; polling is free, and everything about it may be repeated. Redirects
-are not followed: a POST would become a GET. Facts: the vendor's page, and guesses where it is silent.
+There is no idempotency key, no list of what was queued and no way to cancel. So a `create_queue` whose answer is lost
+(on its way, or by a gateway that says 502 or 504) is AMBIGUOUS, and one whose answer cannot be read is never sent
+again; polling is free, and everything about it may be repeated. Redirects are not followed: a POST would become a GET.
+Facts: the vendor's page, and guesses where it is silent.
 """
 
 import asyncio

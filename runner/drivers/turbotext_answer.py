@@ -7,6 +7,9 @@
     success: true, without one               → NO_IMAGE
     anything else                            → BAD_RESPONSE
 
+An answer of 500 and above to `create_queue` that does not say what became of the photo (a gateway's, a crash's) is
+AMBIGUOUS: it may be in the queue and paid for. 503 says that the request was not taken.
+
 Flags come as true and as "True", numbers as 5 and as "5". Error codes are known from client notes only, so words
 decide. What is nearly JSON is read too, see turbotext_json.py.
 """
@@ -28,6 +31,8 @@ QUEUEID = re.compile(r"(?!(?:none|null|true|false|nan|0+)\Z)[a-z0-9][a-z0-9_.:-]
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 LINK = re.compile(r"https?:\S+")
 UNAVAILABLE = frozenset({408, *range(500, 600)})
+NOT_TAKEN = frozenset({501, 503, 505})
+"""Of 500 and above, what a server says before it does anything."""
 WHOLE_SECONDS = re.compile(r"\d{1,6}")
 ERRORS = (
     (re.compile(r"forbidden_content|nsfw"), Outcome.CONTENT_BLOCKED, "the content is forbidden"),
@@ -57,8 +62,14 @@ class Result:
 
 
 def queueid(answer: Answer, *, key: str | None, receipt: Receipt) -> str:
-    """The reference of a photo that was taken into the queue."""
-    document = _document(answer, key=key, receipt=receipt)
+    """The reference of a photo that was taken into the queue. Raises `ProviderFailed`."""
+    try:
+        document = _document(answer, key=key, receipt=receipt)
+    except ProviderFailed as failed:
+        if failed.outcome is Outcome.PROVIDER_UNAVAILABLE and _tells_nothing(answer):
+            reason = f"{failed.reason}: the photo may be in the queue"
+            raise ProviderFailed(Outcome.AMBIGUOUS, reason, receipt=failed.receipt) from failed
+        raise
     receipt = replace(receipt, http_status=answer.status)
     if _flag(document.get("success")) is False:
         raise _error(document, key=key, receipt=receipt)
@@ -153,6 +164,14 @@ def _failure(answer: Answer, document: dict[str, Any], *, key: str | None, recei
         retry_after_seconds=float(header) if repeatable and WHOLE_SECONDS.fullmatch(header) else None,
         receipt=receipt,
     )
+
+
+def _tells_nothing(answer: Answer) -> bool:
+    """Whether an answer of 500 and above leaves open if the request was carried out."""
+    document = parsed(answer.body)
+    said = document if isinstance(document, dict) else {}
+    refused = _flag(said.get("success")) is False or bool(_words(said))
+    return answer.status >= 500 and answer.status not in NOT_TAKEN and not refused
 
 
 def _error(document: dict[str, Any], *, key: str | None, receipt: Receipt) -> ProviderFailed:
