@@ -4,21 +4,19 @@ Asked for every few seconds, beside a million jobs: what is counted comes from p
 from the photos of the last minutes.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import case, exists, func, literal_column, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger import figures, leases, slots_now, tally, window
-from photochanger.job import Source
-from photochanger.slots_now import OpenJobs
+from photochanger.job import FINAL, Status, status_is
+from photochanger.slots_now import LAST_FAILURE, LAST_SUCCESS
 from photochanger.stats import BOOTHS
-from photochanger.tables import hourly_figure, job_input, slot, slot_template
-from photochanger.tally import JobTally
+from photochanger.tables import hourly_figure, job, job_input, slot, slot_template
 from photochanger.window import Past, Window
 
 LATELY_MINUTES = 15
@@ -74,57 +72,67 @@ class Board:
     """Whether a photo was ever taken in that is still known."""
 
 
+_OPEN = slots_now.open_jobs()
+_LATELY = (
+    select(
+        job.c.slot_id,
+        func.count().filter(status_is(Status.DONE)).label("done"),
+        func.count().filter(status_is(Status.FAILED)).label("failed"),
+        func.count().filter(status_is(Status.TIMEOUT)).label("timeouts"),
+    )
+    .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
+    .where(
+        job_input.c.created_at > func.now() - literal_column(f"interval '{LATELY_MINUTES} minutes'"),
+        job.c.source == BOOTHS,
+        status_is(*FINAL),
+    )
+    .group_by(job.c.slot_id)
+    .subquery("lately")
+)
 _ROLES = select(func.array_agg(slot_template.c.role)).where(slot_template.c.slot_id == slot.c.slot_id).scalar_subquery()
 _OWN = ("slot_id", "display_name", "provider", "operation", "settings", "fallback", "is_active", "version")
-_SLOTS = select(*(slot.c[name] for name in _OWN), _ROLES.label("template_roles")).order_by(slot.c.slot_id)
-_ANY_PHOTO = select(or_(exists(select(job_input.c.job_id)), exists(select(hourly_figure.c.hour))))
+_COUNTS = ("done", "failed", "timeouts")
+_SLOTS = (
+    select(
+        *(slot.c[name] for name in _OWN),
+        _ROLES.label("template_roles"),
+        func.coalesce(_OPEN.c.in_work, 0).label("in_work"),
+        func.coalesce(_OPEN.c.queued, 0).label("waiting"),
+        func.coalesce(_OPEN.c.oldest_share, 0.0).label("oldest_share"),
+        LAST_SUCCESS.c.finished_at.label("last_photo_at"),
+        *(func.coalesce(_LATELY.c[name], 0).label(name) for name in _COUNTS),
+        case((_LATELY.c.failed + _LATELY.c.timeouts > 0, LAST_FAILURE.c.failure_reason)).label("last_failure"),
+    )
+    .select_from(
+        slot.outerjoin(_OPEN, _OPEN.c.slot_id == slot.c.slot_id)
+        .outerjoin(_LATELY, _LATELY.c.slot_id == slot.c.slot_id)
+        .outerjoin(LAST_SUCCESS, true())
+        .outerjoin(LAST_FAILURE, true())
+    )
+    .order_by(slot.c.slot_id)
+)
+_STATE = select(
+    leases.ALIVE.label("runners_alive"),
+    or_(exists(select(job_input.c.job_id)), exists(select(hourly_figure.c.hour))).label("any_photo"),
+)
 
 
 async def board(conn: AsyncConnection, known: Past, *, zone: tzinfo) -> Board:
     """The dashboard's content; today began at midnight in this time zone."""
-    lately = await window.whole(conn, known, minutes=LATELY_MINUTES)
-    today = await _by_slot(conn, window.today(known, zone=zone))
+    state = (await conn.execute(_STATE)).one()
+    rows = [
+        SlotRow(**{**row._mapping, "template_roles": frozenset(row.template_roles or ())})  # noqa: SLF001
+        for row in await conn.execute(_SLOTS)
+    ]
     return Board(
         now=known.now,
-        slots=await _slots(conn, await _by_slot(conn, lately)),
-        today=_today(tally.jobs(part for parts in today.values() for part in parts)),
-        runners_alive=await leases.alive(conn),
-        any_photo=(await conn.execute(_ANY_PHOTO)).scalar_one(),
+        slots=rows,
+        today=await _today(conn, window.today(known, zone=zone)),
+        runners_alive=state.runners_alive,
+        any_photo=state.any_photo,
     )
 
 
-async def _slots(conn: AsyncConnection, lately: Mapping[str, list[figures.JobFigures]]) -> list[SlotRow]:
-    open_now = await slots_now.open_jobs(conn, sources=list(Source))
-    ends = await slots_now.last_ends(conn)
-    rows = []
-    for row in await conn.execute(_SLOTS):
-        its, last = open_now.get(row.slot_id, OpenJobs()), ends[row.slot_id]
-        ended = tally.jobs(lately.get(row.slot_id, ()))
-        rows.append(
-            SlotRow(
-                **{name: row._mapping[name] for name in _OWN},  # noqa: SLF001
-                template_roles=frozenset(row.template_roles or ()),
-                in_work=its.in_work,
-                waiting=its.queued,
-                oldest_share=its.oldest_share,
-                last_photo_at=last.success_at,
-                done=ended.done,
-                failed=ended.failed,
-                timeouts=ended.timeouts,
-                last_failure=last.failure_reason if ended.failed or ended.timeouts else None,
-            )
-        )
-    return rows
-
-
-async def _by_slot(conn: AsyncConnection, its: Window) -> dict[str, list[figures.JobFigures]]:
-    """What came of the booths' photos."""
-    found: dict[str, list[figures.JobFigures]] = defaultdict(list)
-    for part in await figures.of_jobs(conn, its):
-        if part.source == BOOTHS:
-            found[part.slot_id].append(part)
-    return found
-
-
-def _today(came: JobTally) -> Today:
+async def _today(conn: AsyncConnection, its: Window) -> Today:
+    came = tally.jobs(part for part in await figures.of_jobs(conn, its, reasons=False) if part.source == BOOTHS)
     return Today(photos=came.jobs, success=came.success_share, slowest_seconds=came.p95_seconds)

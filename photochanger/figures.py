@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -82,18 +83,20 @@ class AttemptFigures:
     durations: Durations
 
 
-async def of_jobs(conn: AsyncConnection, window: Window, *, slot_id: str | None = None) -> list[JobFigures]:
-    """Of one slot, or of all."""
+async def of_jobs(
+    conn: AsyncConnection, window: Window, *, slot_id: str | None = None, reasons: bool = True
+) -> list[JobFigures]:
+    """Of one slot, or of all. Without `reasons` those of the rolled hours are not asked for, which cost a statement."""
     found: list[JobFigures] = []
     if window.by_hour is not None:
         rolled = await conn.execute(_rolled_jobs(window, window.by_hour, slot_id))
         found += [
             JobFigures(**_plain(row, "histogram"), durations=Durations(counts=_counts(row.histogram))) for row in rolled
         ]
-        reasons = await conn.execute(_rolled_reasons(window.by_hour, slot_id))
+        rolled_reasons = await conn.execute(_rolled_reasons(window.by_hour, slot_id)) if reasons else ()
         found += [
             JobFigures(point=0, slot_id=row.slot_id, source=row.source, reasons={row.reason: row.times})
-            for row in reasons
+            for row in rolled_reasons
         ]
     if window.by_row:
         found += [_of_row(row) for row in await conn.execute(_jobs(window, slot_id))]
@@ -217,8 +220,9 @@ def _rolled_attempts(window: Window, hours: Span, slot_id: str | None) -> Select
     return query.where(*_in_hours(hourly_attempts, hours, slot_id)).group_by(*key)
 
 
-def _sums(table: Table, names: Sequence[str]) -> list[ColumnElement[Any]]:
-    """The sums of these columns, and the histograms as one."""
+@cache
+def _sums(table: Table, names: tuple[str, ...]) -> list[ColumnElement[Any]]:
+    """The sums of these columns, and the histograms as one. Building them costs as much as running the statement."""
     buckets = [func.sum(table.c.seconds_histogram[number + 1]) for number in range(histogram.BUCKETS)]
     together: ColumnElement[Any] = cast(array(buckets), ARRAY(Integer)).label("histogram")
     return [*(func.sum(table.c[name]).label(name) for name in names), together]

@@ -34,10 +34,13 @@ async def leave(conn: AsyncConnection, name: str) -> None:
     await conn.execute(delete(runner).where(runner.c.runner == name))
 
 
+ALIVE = select(func.count()).where(runner.c.lease_until > func.now()).scalar_subquery()
+"""How many runners' leases have not run out."""
+
+
 async def alive(conn: AsyncConnection) -> int:
     """How many runners' leases have not run out."""
-    query = select(func.count()).where(runner.c.lease_until > func.now())
-    return int((await conn.execute(query)).scalar_one())
+    return int((await conn.execute(select(ALIVE))).scalar_one())
 
 
 async def take_back(conn: AsyncConnection) -> int:

@@ -4,14 +4,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from photochanger import figures, leases, slots_now, tally
 from photochanger.figures import JobFigures
 from photochanger.job import Source
-from photochanger.slots_now import LastEnds, OpenJobs
+from photochanger.slots_now import LAST_FAILURE, LAST_SUCCESS
 from photochanger.stats import BOOTHS, TEST_RUNS
 from photochanger.tables import hourly_figure, job, job_input, slot, storage_figure
 from photochanger.tally import JobTally
@@ -146,32 +147,41 @@ async def _totals(conn: AsyncConnection, known: Past, rolled: Mapping[str, _Tota
     return totals
 
 
+_OPEN = slots_now.open_jobs(of=Source.INGEST)
+_SLOTS = (
+    select(
+        slot.c.slot_id,
+        slot.c.display_name,
+        slot.c.is_active,
+        func.coalesce(_OPEN.c.queued, 0).label("queued_now"),
+        func.coalesce(_OPEN.c.in_work, 0).label("in_work_now"),
+        LAST_SUCCESS.c.finished_at.label("last_success_at"),
+        LAST_FAILURE.c.finished_at.label("last_error_at"),
+        LAST_FAILURE.c.failure_reason.label("last_error_reason"),
+    )
+    .select_from(
+        slot.outerjoin(_OPEN, _OPEN.c.slot_id == slot.c.slot_id)
+        .outerjoin(LAST_SUCCESS, true())
+        .outerjoin(LAST_FAILURE, true())
+    )
+    .order_by(slot.c.slot_id)
+)
+
+
 async def _slots(
     conn: AsyncConnection, totals: Mapping[str, _Total], jobs: Mapping[str, JobTally]
 ) -> list[SlotOverview]:
-    open_now = await slots_now.open_jobs(conn, sources=[Source.INGEST])
-    ends = await slots_now.last_ends(conn)
-    none_open, nothing = OpenJobs(), tally.jobs(())
+    nothing = tally.jobs(())
     return [
         SlotOverview(
-            slot_id=row.slot_id,
-            display_name=row.display_name,
-            is_active=row.is_active,
+            **{**row._mapping, "last_success_at": _last_success(row, totals.get(row.slot_id, _Total()))},  # noqa: SLF001
             jobs=jobs.get(row.slot_id, nothing),
-            queued_now=open_now.get(row.slot_id, none_open).queued,
-            in_work_now=open_now.get(row.slot_id, none_open).in_work,
-            last_success_at=_last_success(ends[row.slot_id], totals.get(row.slot_id, _Total())),
-            last_error_at=ends[row.slot_id].failure_at,
-            last_error_reason=ends[row.slot_id].failure_reason,
         )
         for row in await conn.execute(_SLOTS)
     ]
 
 
-_SLOTS = select(slot.c.slot_id, slot.c.display_name, slot.c.is_active).order_by(slot.c.slot_id)
-
-
-def _last_success(last: LastEnds, total: _Total) -> datetime | None:
+def _last_success(row: Any, total: _Total) -> datetime | None:
     """When its last kept result was done, or the hour of a later one that is not kept any more."""
-    known = [moment for moment in (last.success_at, total.last_done_hour) if moment is not None]
+    known = [moment for moment in (row.last_success_at, total.last_done_hour) if moment is not None]
     return max(known, default=None)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, insert, text, update
 from sqlalchemy.dialects import postgresql
 
-from photochanger import overview, slots_now, window
+from photochanger import overview, window
 from photochanger.db import Database
 from photochanger.jobs import Status
 from photochanger.overview import Overview, RolledTotals, SlotOverview
@@ -107,7 +107,7 @@ async def test_a_slot_that_never_fails_does_not_read_the_failures_of_others(db: 
     async with db.begin() as conn:
         await conn.execute(copies)
         await conn.execute(text("ANALYZE job"))
-        asked = slots_now._LAST_ENDS.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+        asked = overview._SLOTS.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
         plan = "\n".join((await conn.execute(text(f"EXPLAIN {asked}"))).scalars())
     assert "using job_failed_last" in plan
     assert "Seq Scan on job" not in plan

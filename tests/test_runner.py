@@ -377,25 +377,6 @@ async def test_a_providers_own_queue_is_polled_by_any_runner_and_its_picture_bou
     assert [(one.number, one.outcome) for one in await studio.attempts(answer)] == [(1, "ok")]
 
 
-async def test_a_polled_picture_that_cannot_be_read_is_fetched_again_and_its_attempt_stays_open(
-    studio: Studio, driven_by: Callable[..., Providers]
-) -> None:
-    pictures = iter([b"no picture", b"no picture either"])
-    cost = Receipt(cost_usd=0.05)
-
-    async def submit(_call: Call, _http: ClientSession) -> Accepted:
-        return Accepted(reference="queue-7", poll_after_seconds=0.1, receipt=Receipt())
-
-    async def poll(_call: Call, _reference: str, _http: ClientSession) -> Pending | Image:
-        return Image(data=next(pictures, PICTURE), receipt=cost)
-
-    async with studio.runner(providers=driven_by(submit=submit, poll=poll)):
-        answer = await studio.post()
-    assert answer.status_code == 200
-    (attempt,) = await studio.attempts(answer)
-    assert (attempt.outcome, attempt.reason, float(attempt.cost_usd or 0)) == ("ok", None, 0.05)
-
-
 async def test_a_runner_has_no_more_calls_in_flight_than_places(studio: Studio) -> None:
     await studio.simulators.behave("instant", delay_seconds=0.3)
     async with studio.runner(places=2):
