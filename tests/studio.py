@@ -57,9 +57,8 @@ async def afternoon(api: Api) -> Told:
     """Fill it."""
     async with api.db.begin() as conn:
         for slot_id, name in NAMES.items():
-            await conn.execute(
-                update(slot).where(slot.c.slot_id == slot_id).values(display_name=name, version=2, updated_by="serg")
-            )
+            saved = {"display_name": name, "version": 2, "updated_by": "serg"}
+            await conn.execute(update(slot).where(slot.c.slot_id == slot_id).values(**saved))
         await conn.execute(update(slot).where(slot.c.slot_id == "slot-012").values(is_active=False))
         style = {"provider": "turbotext", "operation": "style_transfer", "settings": {}}
         await conn.execute(update(slot).where(slot.c.slot_id == "slot-013").values(**style))
