@@ -134,13 +134,13 @@ async def test_a_detail_tells_the_whole_way_of_a_job_in_order(api: Api, http: ht
     detail = await asked(api, http, f"/api/jobs/{job_id}/detail")
     check(detail, "JobDetail")
     assert [line["event"] for line in detail["timeline"]] == [
-        *("received", "queued", "claimed", "attempt_begun", "attempt_ended", "finished", "job_replayed"),
+        *("received", "checked", "queued", "claimed", "attempt_begun", "attempt_ended", "finished", "job_replayed"),
         *("deadline", "result_expires"),
     ]
     assert [line["at"] for line in detail["timeline"]] == sorted(line["at"] for line in detail["timeline"])
-    assert detail["timeline"][2]["runner"] == "test"
-    assert detail["timeline"][4]["details"]["outcome"] == "ok"
-    assert detail["timeline"][6]["actor"] == "igor"
+    assert detail["timeline"][3]["runner"] == "test"
+    assert detail["timeline"][5]["details"]["outcome"] == "ok"
+    assert detail["timeline"][7]["actor"] == "igor"
     assert (detail["result"]["bytes"], detail["photo"]["width"], detail["photo"]["there"]) == (len(picture), 640, True)
     assert detail["snapshot"]["settings"]["prompt"]
     assert detail["replay_from"] == "photo"

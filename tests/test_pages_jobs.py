@@ -28,7 +28,7 @@ async def test_the_log_comes_page_by_page(api: Api, http: httpx.AsyncClient) -> 
     ids = [await queued_job(api) for _ in range(55)]
     first = await page(http, api, "/jobs")
     assert len(rows(first)) == 50
-    (older,) = re.findall(r'href="(/jobs\?cursor=[^"]+)"', first.text)
+    (older,) = re.findall(r'href="(/jobs\?older=[^"]+)"', first.text)
     second = await page(http, api, older)
     assert set(rows(first)) | set(rows(second)) == set(ids)
     assert len(rows(second)) == 5
@@ -45,7 +45,9 @@ async def test_filters_choose_and_stay_in_the_links(api: Api, http: httpx.AsyncC
     assert len(rows(reason)) == 3
 
 
-@pytest.mark.parametrize("query", ["status=nonsense", "slot_id=<script>", "from=yesterday", "cursor=xyz"])
+@pytest.mark.parametrize(
+    "query", ["status=nonsense", "slot_id=<script>", "from=yesterday", "older=xyz", "newer=xyz", "source=x"]
+)
 async def test_a_broken_address_has_a_page(api: Api, http: httpx.AsyncClient, query: str) -> None:
     answer = await page(http, api, f"/jobs?{query}")
     assert answer.status_code in {404, 422}
@@ -56,7 +58,14 @@ async def test_a_broken_address_has_a_page(api: Api, http: httpx.AsyncClient, qu
 async def test_a_photos_page_tells_its_way(api: Api, http: httpx.AsyncClient) -> None:
     job_id, _ = await finished_job(api)
     answer = await page(http, api, f"/jobs/{job_id}")
-    for said in ("Фото пришло", "Взял обработчик", "Вызван провайдер", "Результат сохранён", "Срок", "Запустить снова"):
+    for said in (
+        "Фото начало приходить",
+        "Взял обработчик",
+        "Вызван провайдер",
+        "Результат сохранён",
+        "Срок",
+        "Запустить снова",
+    ):
         assert said in answer.text, said
     assert f"/public/results/{job_id}?inline=1" in answer.text
     for unknown in ("0" * 32, "x"):

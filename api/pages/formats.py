@@ -66,6 +66,12 @@ class Formats:
         """The time of day as a `<time>`, with the date on hover."""
         return self._time(value, format_time(value, "HH:mm", tzinfo=self.zone, locale=self.language))
 
+    def when(self, value: datetime) -> Markup:
+        """The time to the second, with the day where it is not today's, as a `<time>`."""
+        today = value.astimezone(self.zone).date() == self.now.astimezone(self.zone).date()
+        pattern = "HH:mm:ss" if today else "d MMM, HH:mm:ss"
+        return self._time(value, format_datetime(value, pattern, tzinfo=self.zone, locale=self.language))
+
     def ago(self, value: datetime) -> Markup:
         """`4 мин назад`, or `через 2 ч`, as a `<time>` with the exact moment on hover."""
         return self._time(value, self.ago_text(value))
