@@ -17,10 +17,11 @@ from typing import Any
 from sqlalchemy import Select, Table, Text, literal, literal_column, select, tuple_, union_all
 from sqlalchemy.sql.elements import ColumnElement
 
-from photochanger.errors import Failure
+from photochanger.errors import PROVIDER_ERRORS, Failure
 from photochanger.job import OPEN, Source, Status, status_is
 from photochanger.tables import MOMENT, HexId, job, job_input
 
+PROVIDER_ERROR = "provider_error"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE = struct.Struct(">q16s")
 
@@ -56,6 +57,7 @@ class Wanted:
     slot_id: str | None = None
     status: Status | None = None
     failure_reason: str | None = None
+    """One of them, or `PROVIDER_ERROR`: any that is the provider's doing."""
     source: Source | None = None
     provider: str | None = None
     """Who changed it, or was to, at the end: a job that fell back belongs to its fallback."""
@@ -126,5 +128,6 @@ def _conditions(wanted: Wanted, rows: Table) -> Iterator[ColumnElement[bool]]:
         yield status_is(wanted.status)
     reason = Failure.TIMEOUT.code if wanted.status is Status.TIMEOUT else None
     for wanted_reason in {wanted.failure_reason, reason} - {None}:
-        yield job.c.failure_reason == wanted_reason
+        theirs = wanted_reason == PROVIDER_ERROR
+        yield job.c.failure_reason.in_(PROVIDER_ERRORS) if theirs else job.c.failure_reason == wanted_reason
         yield status_is(Status.FAILED, Status.TIMEOUT)

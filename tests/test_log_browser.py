@@ -156,11 +156,11 @@ async def test_the_first_page_grows_and_the_reader_stays_where_he_was(api: Api, 
         await row.scroll_into_view_if_needed()
         link = row.locator(".row-link")
         await link.focus()
-        held, before = await link.get_attribute("id"), (await row.bounding_box() or {})["y"]
+        held, before = await link.get_attribute("id"), await row.evaluate("row => row.getBoundingClientRect().top")
         came = [await queued_job(api, slot_id="slot-002") for _ in range(3)]
         await page.locator(f"#job-{came[-1]}").wait_for(state="attached", timeout=20_000)
         assert await page.evaluate("document.activeElement.id") == held
-        after = (await page.locator(f"#{held}").bounding_box() or {})["y"]
+        after = await page.locator(f"#{held}").evaluate("link => link.closest('tr').getBoundingClientRect().top")
         assert abs(after - before) < 40
         assert seen.said == []
 

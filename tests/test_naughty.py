@@ -1,7 +1,7 @@
 """Texts from outside that mean mischief, on every page that shows them, in a real browser: they are text, no more."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -67,7 +67,7 @@ async def silent(seen: Window, shown: list[str], *, name: str) -> None:
     assert [one for one in shown if one.strip() not in readable] == [], name
 
 
-async def look(api: Api, browser: Browser, path: str, shown: list[str], *, login: bool = True) -> None:
+async def look(api: Api, browser: Browser, path: str, shown: Sequence[str], *, login: bool = True) -> None:
     """One page, and its parts unfolded."""
     async with window(browser, api, login=login) as seen:
         dialogs: list[str] = []

@@ -168,23 +168,6 @@ async def test_the_log_is_filtered_and_j_and_k_lead_along_it(api: Api, browser: 
         assert seen.said == []
 
 
-async def test_the_statistics_draw_their_chart_and_are_reset_locally(api: Api, browser: Browser) -> None:
-    await afternoon(api)
-    async with window(browser, api) as seen:
-        page = seen.page
-        await seen.go(f"{api.url}/statistics?minutes=1440")
-        await expect(page.locator("#chart canvas")).to_be_visible()
-        await expect(page.locator("#since-reset")).to_be_hidden()
-        await page.get_by_role("button", name="Сброс статистики").click()
-        await page.locator("#confirmation-go").click()
-        await page.wait_for_url("**/statistics?minutes=5")
-        await expect(page.locator("#since-reset")).to_be_visible()
-        await page.get_by_role("row", name="Комикс").get_by_role("link", name="3").first.click()
-        await page.wait_for_url("**/jobs?slot_id=slot-005**")
-        await expect(page.locator("tbody tr")).to_have_count(3)
-        assert seen.said == []
-
-
 async def test_a_slot_named_as_a_script_is_text(api: Api, browser: Browser) -> None:
     await afternoon(api)
     async with window(browser, api) as seen:

@@ -1,4 +1,4 @@
-"""The log, a photo's page and the statistics over HTTP: what they tell, what they take, and what they never show."""
+"""The log and a photo's page over HTTP: what they tell, what they take, and what they never show."""
 
 import re
 
@@ -99,23 +99,3 @@ async def test_the_photo_is_for_administrators_while_it_is_there(api: Api, http:
     assert (await http.get(api.url + path)).status_code == 401
     api.media.discard(f"ingest/{job_id}")
     assert (await page(http, api, path)).status_code == 410
-
-
-async def test_the_statistics_count_the_window(api: Api, http: httpx.AsyncClient) -> None:
-    await afternoon(api)
-    hour = await page(http, api, "/statistics")
-    day = await page(http, api, "/statistics?minutes=1440")
-
-    def photos(answer: httpx.Response) -> int:
-        (count,) = re.findall(r'class="figure-value" href="/jobs\?from=[^"]+">(\d+)<', answer.text)
-        return int(count)
-
-    assert 0 < photos(hour) < photos(day)
-    assert "Включён" in day.text
-    part = await page(http, api, "/statistics?minutes=15", **{"HX-Request": "true"})
-    assert "<html" not in part.text
-
-
-@pytest.mark.parametrize("minutes", ["", "0", "-5", "x", "9" * 30, "1e3", "٣"])
-async def test_a_window_that_cannot_be_is_another_one(api: Api, http: httpx.AsyncClient, minutes: str) -> None:
-    assert (await page(http, api, f"/statistics?minutes={minutes}")).status_code == 200

@@ -15,12 +15,13 @@ from starlette.responses import Response
 
 from api.access import administrators, session_of
 from api.bodies import form_fields
+from api.pages.conditions import surroundings
 from api.pages.formats import Formats, zone_of
 from api.pages.language import language_of, marked, words
 from api.pages.rendering import is_part, page
 from api.slots import slot_id_of
 from api.state import Services, public_url, services
-from photochanger import app_settings, breaker, secret_store, slot_edits, slots, window
+from photochanger import app_settings, slot_edits, slots, window
 from photochanger.board import Board, SlotRow, board
 from photochanger.db import moment_now
 from photochanger.errors import Failure, Refusal
@@ -102,21 +103,7 @@ async def dashboard(request: Request) -> Response:
         known = await window.past(conn, job_retention_days=here.settings.job_retention_days)
         seen = await board(conn, known, zone=zone)
         settings = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
-        circuits = await breaker.open_circuits(conn)
-        stored = await secret_store.stored(conn)
-    keyed = {
-        name
-        for name in here.providers.by_name
-        if secret_store.provider_key(name) in stored or here.settings.provider_key(name) is not None
-    }
-    if not keyed and here.settings.simulators_url is not None:
-        keyed = set(here.providers.by_name)  # simulators stand in for all of them
-    around = Surroundings(
-        providers=here.providers,
-        keyed=keyed,
-        circuits=circuits,
-        places=settings.photos_in_work_per_slot,
-    )
+        around = await surroundings(conn, here, settings)
     lines = [_line(request, row, around) for row in seen.slots]
     wanted = request.query_params.get("q", "")[:LONGEST_FILTER].strip()
     problems = request.query_params.get("problems") == "1"

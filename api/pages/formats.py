@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_time, format_timedelta
+from babel.dates import format_datetime, format_time, format_timedelta, get_timezone_location
 from babel.numbers import format_currency, format_decimal
 from babel.units import format_unit
 from markupsafe import Markup
@@ -89,6 +89,30 @@ class Formats:
     def span(self, seconds: float) -> str:
         """A length of time in words, to its largest unit: `2 дня`."""
         return format_timedelta(timedelta(seconds=seconds), format="long", threshold=1.0, locale=self.language)
+
+    def day(self, value: datetime) -> str:
+        """`сб, 21 нояб.`, for the reader's zone."""
+        return format_datetime(value, "EEE, d MMM", tzinfo=self.zone, locale=self.language)
+
+    def between(self, start: datetime, until: datetime) -> str:
+        """`21 ноября, 13:42 – 14:42`; with both dates, and their years, where they differ."""
+        first, last = start.astimezone(self.zone), until.astimezone(self.zone)
+        whole = "d MMMM, HH:mm" if first.year == last.year else "d MMMM y, HH:mm"
+        shown = [format_datetime(first, whole, tzinfo=self.zone, locale=self.language)]
+        end = "HH:mm" if first.date() == last.date() else whole
+        shown.append(format_datetime(last, end, tzinfo=self.zone, locale=self.language))
+        return " – ".join(shown)
+
+    @property
+    def zone_name(self) -> str:
+        """`Москва, UTC+3`: whose clock the page's times are read from."""
+        minutes = int((self.now.astimezone(self.zone).utcoffset() or timedelta()).total_seconds() // 60)
+        hours, rest = divmod(abs(minutes), 60)
+        offset = f"UTC{'+' if minutes > 0 else '−'}{hours}{f':{rest:02}' if rest else ''}" if minutes else "UTC"
+        key = self.zone.key if isinstance(self.zone, ZoneInfo) else ""
+        if "/" not in key or key.startswith("Etc/"):
+            return offset
+        return f"{get_timezone_location(self.zone, locale=self.language, return_city=True)}, {offset}"
 
     def _time(self, value: datetime, shown: str) -> Markup:
         machine = value.astimezone(UTC).isoformat(timespec="seconds")

@@ -15,7 +15,6 @@ from starlette.responses import HTMLResponse
 
 from api.access import csrf_token
 from api.contract import document
-from api.pages import changes
 from api.pages.assets import release
 from api.pages.formats import Formats, zone_of
 from api.pages.language import COOKIE, LANGUAGES, language_of, marked, words
@@ -135,8 +134,6 @@ def environment(language: str) -> Environment:
         query_with=query_with,
         version=__version__,
         said=partial(said, language=language),
-        change_done=partial(changes.done, language=language),
-        change_by=partial(changes.who, language=language),
         outcome_word=partial(outcome_word, language=language),
         failures={failure.code: failure.sentence for failure in Failure},
     )
