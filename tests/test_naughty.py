@@ -49,7 +49,7 @@ def dealt(count: int, *, first: int = 0) -> list[str]:
     return [NAUGHTY[(first + number) % len(NAUGHTY)] for number in range(count)]
 
 
-async def silent(seen: Window, shown: list[str], *, name: str) -> None:
+async def silent(seen: Window, shown: Sequence[str], *, name: str) -> None:
     """Nothing has come of the texts: no element, no dialog, no message, no sideways scroll; and they can be read."""
     page = seen.page
     assert seen.said == [], name
