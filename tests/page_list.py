@@ -29,6 +29,7 @@ def with_photos(told: Told) -> Pages:
         "photo-failed": (f"/jobs/{told.failed}", True),
         "photo-open": (f"/jobs/{told.open}", True),
         "statistics": ("/statistics?minutes=1440", True),
+        "statistics-slot": ("/statistics?minutes=1440&slot_id=slot-005&table=1", True),
         "result-ready": (f"/public/results/{told.done}", False),
         "result-pending": (f"/public/results/{told.open}", False),
         "result-failed": (f"/public/results/{told.failed}", False),

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from photochanger import app_settings, budgets
+from photochanger import app_settings
 from photochanger.providers import Providers
 from tests import browsing, figure_rows
 from tests.browsing import NARROW, WIDE, opened_browser, window
 from tests.figure_rows import MadeJob
 from tests.serving import Api, serve_api, settings_for
+from tests.statistics_page import DAY, week
 from tests.studio import afternoon, empty
 
 pytestmark = [
@@ -27,7 +28,6 @@ LOOKS = [
     ("light", "en-US", NARROW),
     ("dark", "en-US", WIDE),
 ]
-DAY = 24 * 60
 
 
 @pytest.fixture
@@ -41,19 +41,6 @@ async def api(database_url: str, tmp_path: Path, known_providers: Providers, any
     settings = settings_for(tmp_path, database_url, GEMINI_API_KEY="a-key", TURBOTEXT_API_KEY="another")
     async with serve_api(settings, known_providers, database_url) as api:
         yield api
-
-
-async def week(api: Api) -> None:
-    """A week of photos, with budgets and limits of every kind."""
-    await empty(api)
-    now = await figure_rows.now(api.db)
-    await figure_rows.write(api.db, figure_rows.many(400, start=now - timedelta(days=7), until=now, seed=3))
-    await afternoon(api)
-    wanted = {"gemini": {"usd_per_month": 0.1, "stop": True}, "openai": {"usd_per_month": 50}}
-    async with api.db.begin() as conn:
-        await app_settings.store(conn, budgets.NAME, wanted, by="serg")
-        for provider, per_day in (("gemini", 10), ("turbotext", 100_000)):
-            await app_settings.store(conn, app_settings.provider_limit(provider, "per_day"), per_day, by="serg")
 
 
 BUSY = ".htmx-request, .htmx-swapping, .htmx-settling"
