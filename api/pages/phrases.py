@@ -28,6 +28,7 @@ OUTCOMES = {
 """How an attempt ended, by the code in its row (runner/driver.py, `Outcome`)."""
 
 CALLS = (
+    marked("%(told)s: the photo may be in the queue"),
     marked("HTTP %(status)s: %(told)s"),
     marked("HTTP %(status)s %(code)s: %(words)s"),
     marked("HTTP %(status)s %(code)s"),

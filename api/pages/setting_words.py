@@ -31,6 +31,7 @@ EVENTS = {
     "password_set": marked("set an administrator's password"),
     "account_removed": marked("removed an administrator"),
     "account_unlocked": marked("let an administrator in again"),
+    "address_unlocked": marked("let an address in again"),
 }
 NO_CHANGES = ("auth.login.success", "auth.login.failure", "logged_out")
 """Who comes and goes is told elsewhere, and would push all else off the list."""
@@ -161,7 +162,9 @@ class Teller:
         named = self.slot_names.get(slot, slot) if isinstance(slot, str) else None
         accounts = ", ".join(sorted(set(told.get("accounts") or ())))
         provider = self._title(told["provider"]) if isinstance(told.get("provider"), str) else None
-        return str(named or provider or told.get("account") or accounts or told.get("title") or "")
+        return str(
+            named or provider or told.get("account") or told.get("address") or accounts or told.get("title") or ""
+        )
 
     def _field(self, name: str) -> str:
         setting = name.removeprefix("settings.")

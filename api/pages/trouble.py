@@ -51,6 +51,12 @@ EXPLANATIONS = {
         title=marked("This photo is no longer kept"),
         sentence=marked("Photos stay here for a few days only. The studio may still have a print."),
     ),
+    Failure.JOB_NOT_FOUND: Explanation(
+        icon="image-off",
+        kind="info",
+        title=marked("There is no such photo"),
+        sentence=marked("Its id may be wrong, or it has left the log: photos stay there for some months."),
+    ),
     Failure.SLOT_NOT_FOUND: NOTHING_HERE,
     Failure.RATE_LIMITED: Explanation(
         icon="hourglass",
