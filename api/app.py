@@ -28,9 +28,10 @@ from api.media_upload import register_media
 from api.metrics import metrics_text
 from api.pages.assets import static_file
 from api.pages.console import console_health, slot_code, test_outcome
-from api.pages.dashboard import dashboard
+from api.pages.dashboard import dashboard, switch_slot
 from api.pages.guests import gallery, result
-from api.pages.jobs import job_page, job_photo, log_page
+from api.pages.jobs import job_page, job_photo
+from api.pages.log import log_page, newer_photos
 from api.pages.login import login_form, login_page, logout_form
 from api.pages.rendering import COMPRESSED
 from api.pages.settings import (
@@ -45,6 +46,7 @@ from api.pages.settings import (
     settings_page,
 )
 from api.pages.slot import restore_slot, save_slot_form, slot_form, slot_page, slot_payload
+from api.pages.slot_copy import copy_slot_form
 from api.pages.statistics import statistics_page
 from api.passwords import IngestPasswords
 from api.provider_media import provider_media_file
@@ -54,6 +56,7 @@ from api.replays import replay
 from api.request_log import RequestLog
 from api.result_deletion import delete_result
 from api.row_figures import RowFigures
+from api.sent import SentAnswers, TellSent
 from api.sessions import end_session, me, session_list
 from api.settings import check_provider_key, save_settings, settings_now
 from api.slot_versions import copy_slot, restore_version, version_list
@@ -82,10 +85,11 @@ from photochanger.settings import Settings
 
 log = structlog.get_logger()
 
+TOLD_WHEN_SENT = [Middleware(TellSent)]
 ROUTES = [
     # booths
-    Route("/ingest/{slot_id:path}", ingest, methods=["POST"]),
-    Route("/api/ingest/{slot_id:path}", ingest, methods=["POST"]),
+    Route("/ingest/{slot_id:path}", ingest, methods=["POST"], middleware=TOLD_WHEN_SENT),
+    Route("/api/ingest/{slot_id:path}", ingest, methods=["POST"], middleware=TOLD_WHEN_SENT),
     # whoever knows the id
     Route("/api/jobs/{job_id}", job, methods=["GET"]),
     Route("/public/results/{job_id}", result, methods=["GET"]),
@@ -140,6 +144,8 @@ ROUTES = [
     Route("/slots/{slot_id}/form", slot_form, methods=["POST"], middleware=COMPRESSED),
     Route("/slots/{slot_id}/payload", slot_payload, methods=["POST"]),
     Route("/slots/{slot_id}/restore", restore_slot, methods=["POST"], middleware=COMPRESSED),
+    Route("/slots/{slot_id}/copy", copy_slot_form, methods=["POST"], middleware=COMPRESSED),
+    Route("/slots/{slot_id}/switch", switch_slot, methods=["POST"]),
     Route("/console/tests/{job_id}", test_outcome, methods=["GET"]),
     Route("/jobs", log_page, methods=["GET"], middleware=COMPRESSED),
     Route("/jobs/{job_id}", job_page, methods=["GET"], middleware=COMPRESSED),
@@ -155,6 +161,7 @@ ROUTES = [
     Route("/settings/sessions/end-others", end_other_sessions_form, methods=["POST"], middleware=COMPRESSED),
     Route("/settings/sessions/{session_id}/end", end_session_form, methods=["POST"], middleware=COMPRESSED),
     Route("/console/health", console_health, methods=["GET"]),
+    Route("/console/jobs/newer", newer_photos, methods=["GET"]),
     Route("/console/slots/{slot_id}/code", slot_code, methods=["GET"]),
     # operation
     Route("/api/openapi.json", openapi, methods=["GET"]),
@@ -186,7 +193,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
         ):
             media = await media_root.opened(db, settings.media_root)
             waiting = Waiting(db, tick_seconds=settings.job_poll_seconds)
-            unattended = Unattended(db, media, waiting)
+            unattended, sent_answers = Unattended(db, media, waiting), SentAnswers(db)
             app.state.services = Services(
                 settings=settings,
                 db=db,
@@ -198,6 +205,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 providers=providers,
                 waiting=waiting,
                 unattended=unattended,
+                sent_answers=sent_answers,
                 passwords=passwords,
                 admin_passwords=admin_passwords,
                 tokens=tokens,
@@ -213,6 +221,7 @@ def build_app(settings: Settings, providers: Providers, *, database_url: str) ->
                 yield
             finally:
                 await unattended.close()
+                await sent_answers.close()
                 ticking.cancel()
                 with suppress(asyncio.CancelledError):
                     await ticking

@@ -24,7 +24,6 @@ PAGE: Headers = {
     b"font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     # Not no-referrer: with that a browser sends `Origin: null` with our own forms (Fetch, 3.2.5).
     b"referrer-policy": b"same-origin",
-    b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
     b"permissions-policy": b"camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
@@ -35,6 +34,8 @@ DATA: Headers = {
     b"cross-origin-resource-policy": b"same-site",
 }
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+ALONE = (b"cross-origin-opener-policy", b"same-origin")
+"""For pages, on https alone: over plain http browsers pass it over, and complain of it in their console."""
 CACHES = [(b"/static/", b"no-cache")]
 """By the beginning of the path; the first that fits. What is not named here, and says nothing itself, is not kept."""
 
@@ -48,5 +49,5 @@ def with_security(scope: Scope, present: Iterable[tuple[bytes, bytes]]) -> list[
     cache = next((value for prefix, value in CACHES if path.startswith(prefix)), b"no-store")
     added = [*wanted.items(), (b"cache-control", cache)]
     if scope.get("scheme") == "https":
-        added.append(STRICT_TRANSPORT)
+        added += [STRICT_TRANSPORT, ALONE] if wanted is PAGE else [STRICT_TRANSPORT]
     return [*headers, *(pair for pair in added if pair[0] not in named)]

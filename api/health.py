@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, TypeVar
 
 import structlog
@@ -15,6 +15,7 @@ from photochanger import vitals
 from photochanger.db import UNAVAILABLE
 from photochanger.errors import Refusal
 from photochanger.media import FOLDERS
+from photochanger.process import within
 from photochanger.vitals import SEEN_SECONDS, Vitals
 
 T = TypeVar("T")
@@ -49,10 +50,11 @@ async def healthz(request: Request) -> JSONResponse:
 async def examine(here: Services) -> dict[str, list[str]]:
     """By check, sentences that say what is wrong; none where all is well."""
     found, writable, room = await asyncio.gather(_within(_rows(here)), _within(_folders(here)), _within(_room(here)))
+    too_little = "there is too little room for photos" if writable else "nothing is known of disk"
     return {
         "database": [] if found else ["the database does not answer"],
         "folders": [] if writable else [f"{here.settings.media_root} cannot be written, or is not the right folder"],
-        "disk": [] if room else ["there is too little room for photos"],
+        "disk": [] if room else [too_little],
         **(_trouble_in_rows(here, found) if found else {name: [f"nothing is known of {name}"] for name in ROW_CHECKS}),
     }
 
@@ -86,11 +88,10 @@ def _trouble_in_rows(here: Services, found: Vitals) -> dict[str, list[str]]:
     }
 
 
-async def _within(probe: Awaitable[T]) -> T | None:
+async def _within(probe: Coroutine[Any, Any, T]) -> T | None:
     """What it found; None when it failed or took too long."""
     try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            return await probe
+        return await within(PROBE_SECONDS, probe)
     except TROUBLE as error:
         log.warning("health_check_failed", error=type(error).__name__)
         return None

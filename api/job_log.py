@@ -16,6 +16,7 @@ from photochanger import job_log
 from photochanger.errors import Failure, Refusal
 from photochanger.job import Source, Status
 from photochanger.job_log import LoggedJob, Place, Wanted
+from photochanger.log_choice import PROVIDER_ERROR
 from photochanger.slots import SLOT_ID
 
 T = TypeVar("T")
@@ -100,7 +101,7 @@ class _Reader:
         wanted = Wanted(
             slot_id=self.get("slot_id", _matching(SLOT_ID)),
             status=self.get("status", Status),
-            failure_reason=self.get("failure_reason", lambda code: Failure.of(code).code),
+            failure_reason=self.get("failure_reason", _reason),
             source=self.get("source", Source),
             provider=self.get("provider", _matching(PROVIDER)),
             since=self.get("from", _moment),
@@ -128,6 +129,10 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
     return parse
 
 
+def _reason(text: str) -> str:
+    return text if text == PROVIDER_ERROR else Failure.of(text).code
+
+
 def _limit(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST:
         raise ValueError(text)
@@ -146,7 +151,7 @@ _RFC_3339_EXPECTED = "It must be a moment with its zone, like 2026-11-05T18:00:0
 _EXPECTED = {
     "slot_id": "It must be slot-001 to slot-015.",
     "status": f"It must be one of {', '.join(Status)}.",
-    "failure_reason": "It must be a failure's code, like no_image.",
+    "failure_reason": f"It must be a failure's code, like no_image, or {PROVIDER_ERROR}.",
     "source": f"It must be one of {', '.join(Source)}.",
     "provider": "It must be a provider's name, like gemini.",
     "from": _RFC_3339_EXPECTED,

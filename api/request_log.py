@@ -25,6 +25,12 @@ def note(request: Request, **facts: Any) -> None:
     request.scope.setdefault("photochanger.facts", {}).update(facts)
 
 
+def noted(scope: Scope) -> dict[str, Any]:
+    """What has been added so far."""
+    facts: dict[str, Any] = scope.get("photochanger.facts", {})
+    return facts
+
+
 class RequestLog:
     """ASGI middleware."""
 

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from photochanger import vitals
 from photochanger.db import UNAVAILABLE, Database
+from photochanger.process import within
 from photochanger.vitals import Vitals
 
 log = structlog.get_logger()
@@ -36,13 +37,16 @@ class RowFigures:
         async with self._asking:
             if loop.time() - self._read_at >= ROWS_SECONDS:
                 try:
-                    async with asyncio.timeout(WAIT_SECONDS), self._db.at_once() as conn:
-                        self._found = await vitals.read(conn)
+                    self._found = await within(WAIT_SECONDS, self._read())
                 except UNREAD as error:
                     log.warning("metrics_without_rows", error=type(error).__name__)
                     self._found = None
                 self._read_at = loop.time()
             return self._found
+
+    async def _read(self) -> Vitals:
+        async with self._db.at_once() as conn:
+            return await vitals.read(conn)
 
 
 def row_families(found: Vitals | None) -> Iterable[Metric]:

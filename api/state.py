@@ -10,6 +10,7 @@ from api.admin_passwords import AdminPasswords
 from api.endings import Unattended
 from api.passwords import IngestPasswords
 from api.row_figures import RowFigures
+from api.sent import SentAnswers
 from api.throttle import Throttle
 from api.turns import Turns
 from api.waiting import Waiting
@@ -39,6 +40,7 @@ class Services:
     providers: Providers
     waiting: Waiting
     unattended: Unattended
+    sent_answers: SentAnswers
     passwords: IngestPasswords
     admin_passwords: AdminPasswords
     tokens: Tokens

@@ -128,6 +128,7 @@ def _sums(sums: Sums) -> dict[str, Any]:
         "p95_seconds": _seconds(sums.jobs.p95_seconds),
         "attempts": sums.attempts.attempts,
         "attempts_failed": sums.attempts.failed,
+        "repeats": sums.attempts.repeats,
         "attempts_per_job": None if sums.attempts_per_job is None else round(sums.attempts_per_job, 3),
         "cost_usd": _usd(sums.attempts.cost_usd),
         "cost_per_photo_usd": None if sums.cost_per_photo_usd is None else _usd(sums.cost_per_photo_usd),

@@ -31,14 +31,17 @@ COLUMNS = (
 
 @administrators
 async def export(request: Request) -> StreamingResponse:
-    """Each day and slot with photos, `from` to `to` of the zone `tz`. `decimal=comma`: `1,5` and semicolons between."""
+    """Each day and slot with photos, `from` to `to` of the zone `tz`; of one slot with `slot_id`.
+
+    `decimal=comma`: `1,5` and semicolons between.
+    """
     here = services(request)
     async with here.db.at_once() as conn:
         known = await window.past(conn, job_retention_days=here.settings.job_retention_days)
     wanted = asked_days(request, now=known.now)
     months = _months(here.db, known, wanted)
     first = await anext(months)  # what goes wrong before the first byte is answered as an error
-    name = f"photochanger-{wanted.first}-{wanted.last}.csv"
+    name = "-".join(["photochanger", *filter(None, [wanted.slot_id]), f"{wanted.first}-{wanted.last}.csv"])
     headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(_after(first, months), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -54,7 +57,9 @@ async def _months(db: Database, known: Past, wanted: AskedDays) -> AsyncIterator
     while begin <= wanted.last:
         end = min(begin + timedelta(days=DAYS_AT_ONCE - 1), wanted.last)
         async with db.begin() as conn:
-            found = await daily_figures.of_days(conn, known, first=begin, last=end, zone=wanted.zone)
+            found = await daily_figures.of_days(
+                conn, known, first=begin, last=end, zone=wanted.zone, slot_id=wanted.slot_id
+            )
         yield head + _lines([_cells(day, wanted) for day in found], wanted)
         head, begin = "", end + timedelta(days=1)
 

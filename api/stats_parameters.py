@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 
 from photochanger.errors import Failure, Refusal
+from photochanger.slots import SLOT_ID
 
 USUAL_MINUTES = 60
 LEAST_MINUTES, MOST_MINUTES = 5, 43_200
@@ -38,6 +39,8 @@ class AskedDays:
     zone: ZoneInfo
     decimal: str
     """`point` or `comma`."""
+    slot_id: str | None
+    """None: all."""
 
 
 def asked(request: Request) -> Asked:
@@ -56,7 +59,7 @@ def asked(request: Request) -> Asked:
 
 
 def asked_days(request: Request, *, now: datetime) -> AskedDays:
-    """`from`, `to`, `tz`, `decimal`; without them the 30 days up to today. Raises `Refusal` like `asked`."""
+    """`from`, `to`, `tz`, `decimal`, `slot_id`; without them the 30 days up to today. Raises `Refusal` like `asked`."""
     given, wrong = _given(request), dict[str, str]()
     zone = _zone(given, wrong)
     last = _day(given, "to", now.astimezone(zone).date(), wrong)
@@ -68,8 +71,11 @@ def asked_days(request: Request, *, now: datetime) -> AskedDays:
     decimal = given.get("decimal", DECIMALS[0])
     if decimal not in DECIMALS:
         wrong["decimal"] = f"It must be one of: {', '.join(DECIMALS)}."
+    slot_id = given.get("slot_id")
+    if slot_id is not None and not SLOT_ID.fullmatch(slot_id):
+        wrong["slot_id"] = "It must be slot-001 to slot-015."
     _refuse(wrong)
-    return AskedDays(first=first, last=last, zone=zone, decimal=decimal)
+    return AskedDays(first=first, last=last, zone=zone, decimal=decimal, slot_id=slot_id)
 
 
 def _given(request: Request) -> Mapping[str, str]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urljoin
 
 import httpx
 import structlog
@@ -15,23 +14,31 @@ from bench.database import execute, server
 from bench.figures import FEW, Figure
 from bench.stats_rows import add_month, add_years
 from photochanger import hourly, providers
-from tests.administrators import bearer
+from tests.administrators import browser
 from tests.serving import Api, serve_api, settings_for
 
 YEARS = 3
 MONTH = "window_minutes=43200"
 ASKED = {
     "dashboard": ("/", 50),
-    "overview, the last hour": ("overview?window_minutes=60", 300),
-    "overview, 30 days": (f"overview?{MONTH}", 300),
-    "a slot, the last hour": ("slot-004?window_minutes=60", 100),
-    "a slot, a day": ("slot-004?window_minutes=1440", 100),
-    "a slot, 30 days": (f"slot-004?{MONTH}", 100),
-    "global, a day": ("global?window_minutes=1440", None),
-    "global, 30 days": (f"global?{MONTH}", None),
-    "export of 30 days": ("export.csv", None),
+    "overview, the last hour": ("/api/stats/overview?window_minutes=60", 300),
+    "overview, 30 days": (f"/api/stats/overview?{MONTH}", 300),
+    "a slot, the last hour": ("/api/stats/slot-004?window_minutes=60", 100),
+    "a slot, a day": ("/api/stats/slot-004?window_minutes=1440", 100),
+    "a slot, 30 days": (f"/api/stats/slot-004?{MONTH}", 100),
+    "global, a day": ("/api/stats/global?window_minutes=1440", None),
+    "global, 30 days": (f"/api/stats/global?{MONTH}", None),
+    "export of 30 days": ("/api/stats/export.csv", None),
+    "page, 15 minutes": ("/statistics?minutes=15", 100),
+    "page, the last hour": ("/statistics?minutes=60", 100),
+    "page, 6 hours": ("/statistics?minutes=360", 100),
+    "page, a day": ("/statistics?minutes=1440", 100),
+    "page, a day, with the chart as a table": ("/statistics?minutes=1440&table=1", None),
+    "page, 7 days": ("/statistics?minutes=10080", 100),
+    "page, 30 days": ("/statistics?minutes=43200", 100),
+    "page of a slot, a day": ("/statistics?minutes=1440&slot_id=slot-004", 100),
 }
-"""What is asked (of `/api/stats/`, unless it says otherwise), and the most milliseconds it may take."""
+"""What is asked, and the most milliseconds it may take. Pages as a browser gets them, compressed."""
 
 
 @dataclass
@@ -52,7 +59,7 @@ class Asking:
     async def once(self, what: str) -> float:
         """Milliseconds."""
         began = time.perf_counter()
-        answer = await self.http.get(urljoin(f"{self.api.url}/api/stats/", what), headers=self.headers)
+        answer = await self.http.get(f"{self.api.url}{what}", headers=self.headers)
         if answer.status_code != 200:
             self.refused.add(what)
         return (time.perf_counter() - began) * 1000
@@ -73,7 +80,7 @@ async def _all(*, jobs: int, rounds: int) -> list[Figure]:
             serve_api(settings, providers.load(), url) as api,
             httpx.AsyncClient(timeout=60, trust_env=False) as http,
         ):
-            asking = Asking(api, http, await bearer(api), rounds)
+            asking = Asking(api, http, {**await browser(api), "Accept": "text/html"}, rounds)
             figures += await _asked(asking, f"{jobs:,} jobs, nothing rolled: ", goals=False)
             began = time.perf_counter()
             hours = await hourly.roll_up(api.db)
@@ -82,7 +89,10 @@ async def _all(*, jobs: int, rounds: int) -> list[Figure]:
             figures.append(Figure(what="rolling them up, an hour of jobs", values=[seconds * 1000 / hours], unit="ms"))
             figures += await _asked(asking, "rolled: ", goals=True)
             add_years(url, YEARS)
-            what, told = "overview?window_minutes=60", f"{YEARS} more years of rolled hours: overview, the last hour"
+            what, told = (
+                "/api/stats/overview?window_minutes=60",
+                f"{YEARS} more years of rolled hours: overview, the last hour",
+            )
             first = await asking.once(what)
             figures.append(Figure(what=f"{told}, the first one", values=[first], unit="ms", goal=(FEW, 300)))
             values = await asking.milliseconds(what)

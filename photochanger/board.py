@@ -120,17 +120,21 @@ _STATE = select(
 async def board(conn: AsyncConnection, known: Past, *, zone: tzinfo) -> Board:
     """The dashboard's content; today began at midnight in this time zone."""
     state = (await conn.execute(_STATE)).one()
-    rows = [
-        SlotRow(**{**row._mapping, "template_roles": frozenset(row.template_roles or ())})  # noqa: SLF001
-        for row in await conn.execute(_SLOTS)
-    ]
     return Board(
         now=known.now,
-        slots=rows,
+        slots=await slot_rows(conn),
         today=await _today(conn, window.today(known, zone=zone)),
         runners_alive=state.runners_alive,
         any_photo=state.any_photo,
     )
+
+
+async def slot_rows(conn: AsyncConnection) -> list[SlotRow]:
+    """Every slot as it stands."""
+    return [
+        SlotRow(**{**row._mapping, "template_roles": frozenset(row.template_roles or ())})  # noqa: SLF001
+        for row in await conn.execute(_SLOTS)
+    ]
 
 
 async def _today(conn: AsyncConnection, its: Window) -> Today:

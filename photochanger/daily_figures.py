@@ -25,18 +25,20 @@ class SlotDay:
     sums: Sums
 
 
-async def of_days(conn: AsyncConnection, known: Past, *, first: date, last: date, zone: ZoneInfo) -> list[SlotDay]:
-    """Every day of the zone on which a slot had a photo, by day and slot. What is still to come is left out."""
+async def of_days(
+    conn: AsyncConnection, known: Past, *, first: date, last: date, zone: ZoneInfo, slot_id: str | None = None
+) -> list[SlotDay]:
+    """Every day of the zone on which a slot, or this one, had a photo, by day and slot. What is to come is left out."""
     span = Span(_midnight(first, zone), min(_midnight(last + timedelta(days=1), zone), known.now))
     if span.until <= span.start:
         return []
     days = await window.days(conn, known, span, zone=zone)
     jobs: dict[tuple[int, str], list[JobFigures]] = defaultdict(list)
     attempts: dict[tuple[int, str], list[AttemptFigures]] = defaultdict(list)
-    for part in await figures.of_jobs(conn, days):
+    for part in await figures.of_jobs(conn, days, slot_id=slot_id):
         if part.source == BOOTHS:
             jobs[part.point, part.slot_id].append(part)
-    for tried in await figures.of_attempts(conn, days):
+    for tried in await figures.of_attempts(conn, days, slot_id=slot_id):
         if tried.source == BOOTHS:
             attempts[tried.point, tried.slot_id].append(tried)
     names = {row.slot_id: row.display_name for row in await conn.execute(select(slot.c.slot_id, slot.c.display_name))}

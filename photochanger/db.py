@@ -69,19 +69,38 @@ class PoolFigures:
     waiting: int
 
 
+class _Borrowed(psycopg.AsyncConnection):
+    """A connection of the pool: to close it is to give it back, also when it is lost.
+
+    psycopg's own way (`close_returns`) does nothing for a lost one: the pool would count it as borrowed for good, and
+    have none left after as many losses as it has connections.
+    """
+
+    async def close(self) -> None:
+        """Give it back; close it, when the pool itself says so."""
+        pool = getattr(self, "_pool", None)
+        if pool is None:
+            await super().close()
+            return
+        lost = self.closed
+        await pool.putconn(self)
+        if lost:
+            self._pool = None  # a second time it would be replaced once more
+
+
 class Database:
     """A pool and an engine over it; `async with Database(url) as db:` opens and closes both."""
 
     def __init__(self, url: str, *, connections: int = 8, planning: str = "") -> None:
         """`planning`: further options of its sessions."""
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection] = AsyncConnectionPool(
+        self._pool = AsyncConnectionPool(
             url,
+            connection_class=_Borrowed,
             kwargs={**SESSION, "options": f"{SESSION['options']} {planning}"},
             min_size=1,
             max_size=connections,
             timeout=BORROW_SECONDS,
             reconnect_timeout=0.0,
-            close_returns=True,
             open=False,
         )
         self._engine: AsyncEngine = create_async_engine(

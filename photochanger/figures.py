@@ -79,6 +79,8 @@ class AttemptFigures:
     """Empty where nobody knows."""
     attempts: int
     failed: int
+    repeats: int | None
+    """Those beyond a job's first. None: rolled hours do not tell."""
     cost_usd: Decimal
     durations: Durations
 
@@ -109,7 +111,7 @@ async def of_attempts(conn: AsyncConnection, window: Window, *, slot_id: str | N
     if window.by_hour is not None:
         rolled = await conn.execute(_rolled_attempts(window, window.by_hour, slot_id))
         found += [
-            AttemptFigures(**_plain(row, "histogram"), durations=Durations(counts=_counts(row.histogram)))
+            AttemptFigures(**_plain(row, "histogram"), repeats=None, durations=Durations(counts=_counts(row.histogram)))
             for row in rolled
         ]
     if window.by_row:
@@ -163,8 +165,9 @@ def _attempts(window: Window, slot_id: str | None) -> Select[Any]:
     # One that was never closed came to nothing, unless its job is still in work.
     failed = func.coalesce(job_attempt.c.outcome != OK, job.c.finished_at.is_not(None)).label("failed")
     took = _seconds(job_attempt.c.started_at, job_attempt.c.finished_at).label("took")
+    again = (job_attempt.c.number > 1).label("again")
     rows = (
-        select(_point(job_input.c.created_at, window), *key, model, took, failed, job_attempt.c.cost_usd)
+        select(_point(job_input.c.created_at, window), *key, model, took, failed, again, job_attempt.c.cost_usd)
         .join_from(job_input, job, job_input.c.job_id == job.c.job_id)
         .join(job_attempt, job_attempt.c.job_id == job_input.c.job_id)
     )
@@ -172,6 +175,7 @@ def _attempts(window: Window, slot_id: str | None) -> Select[Any]:
     figures = {
         "attempts": func.count(),
         "failed": func.count().filter(made.c.failed),
+        "repeats": func.count().filter(made.c.again),
         "cost_usd": func.coalesce(func.sum(made.c.cost_usd), 0),
     }
     return _grouped(made, window, ["point", *(column.name for column in key), "model"], figures)

@@ -50,6 +50,14 @@ class Storage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Every slot, and how many photos there were in all the time."""
+
+    jobs_total: int
+    slots: list[SlotOverview]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Overview:
     """Everything at a glance. Test runs are counted apart."""
 
@@ -69,16 +77,25 @@ async def of_window(conn: AsyncConnection, known: Past, window: Window, *, rolle
     for part in found:
         if part.source == BOOTHS:
             by_slot[part.slot_id].append(part)
-    totals = await _totals(conn, known, await rolled_totals.by_slot(conn, known))
+    jobs_by_slot = {slot_id: tally.jobs(parts) for slot_id, parts in by_slot.items()}
+    standing = await standing_of(conn, known, jobs_by_slot, rolled_totals=rolled_totals)
     return Overview(
         window=window,
         jobs=tally.jobs(part for parts in by_slot.values() for part in parts),
-        jobs_total=sum(total.jobs for total in totals.values()),
+        jobs_total=standing.jobs_total,
         runners_alive=await leases.alive(conn),
         storage=await storage(conn),
-        slots=await _slots(conn, totals, {slot_id: tally.jobs(parts) for slot_id, parts in by_slot.items()}),
+        slots=standing.slots,
         test_runs=tally.jobs(part for part in found if part.source == TEST_RUNS),
     )
+
+
+async def standing_of(
+    conn: AsyncConnection, known: Past, jobs: Mapping[str, JobTally], *, rolled_totals: "RolledTotals"
+) -> Standing:
+    """How the slots stand now; `jobs`: what was counted of a window, by slot."""
+    totals = await _totals(conn, known, await rolled_totals.by_slot(conn, known))
+    return Standing(jobs_total=sum(total.jobs for total in totals.values()), slots=await _slots(conn, totals, jobs))
 
 
 async def storage(conn: AsyncConnection) -> Storage:

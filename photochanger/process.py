@@ -4,9 +4,11 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import uvloop
+
+T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
@@ -22,6 +24,24 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     return stopping
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """What it brings. Raises `TimeoutError` as soon as its time is over: it is cancelled, but not waited for.
+
+    Where a server hangs, a statement takes ten seconds to be cancelled.
+    """
+    task = asyncio.create_task(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        task.cancel()
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # what it brings interests nobody
+        raise TimeoutError
+    return task.result()
 
 
 async def sleep_unless(stopping: asyncio.Event, *, seconds: float) -> None:

@@ -65,6 +65,12 @@ def lacks(row: SlotRow, around: Surroundings) -> Lack | None:
     return None if set(operation.media_roles) <= row.template_roles else Lack.TEMPLATE
 
 
+def untouched(row: SlotRow) -> bool:
+    """As the migration has made it: nobody has saved it yet, and no photo of it is known. Free for something new."""
+    photos = row.in_work + row.waiting + row.done + row.failed + row.timeouts
+    return row.version == 1 and not photos and row.last_photo_at is None
+
+
 def condition(row: SlotRow, around: Surroundings) -> Condition:
     """The first condition that holds."""
     if not row.is_active:

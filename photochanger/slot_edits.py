@@ -48,20 +48,19 @@ async def save(
     Raises `Refusal`: `slot_not_found`, `validation_failed`, `version_conflict`.
     """
     before = await _found(conn, slot_id)
-    stood = slot_rules.document_of(before)
-    document = {**stood, **given}
+    document = {**slot_rules.document_of(before), **given}
     found = slot_rules.problems(document, providers) | await templates.unknown(conn, document["template_media"])
     slot_rules.refuse({**found, **(wrong or {})})
-    if not await _update(conn, before, document, version=version, by=by, password_hash=password_hash):
-        await _refuse_conflict(conn, slot_id)
-    await templates.bind(conn, slot_id, document["template_media"])
-    after = await _found(conn, slot_id)
-    await slot_history.keep(conn, slot_id, _version_of(before), _version_of(after))
-    changed = slot_rules.changed(stood, document)
-    if password_hash is not Keep.KEEP:
-        changed.append("ingest_password")
-    await audit.record(conn, event, actor=by, slot=slot_id, version=after.version, changed=changed, **told)
-    return after
+    return await _keep(conn, before, document, version=version, by=by, event=event, password_hash=password_hash, **told)
+
+
+async def switch(conn: AsyncConnection, slot_id: str, *, on: bool, version: int, providers: Providers, by: str) -> Slot:
+    """Switch a slot on or off. Raises as `save`; but off goes a slot whatever has become wrong with its settings."""
+    if on:
+        return await save(conn, slot_id, {"is_active": True}, version=version, providers=providers, by=by)
+    before = await _found(conn, slot_id)
+    document = {**slot_rules.document_of(before), "is_active": False}
+    return await _keep(conn, before, document, version=version, by=by)
 
 
 async def restore(
@@ -86,6 +85,31 @@ async def copy(conn: AsyncConnection, slot_id: str, *, to: str, version: int, pr
     given = {name: source[name] for name in COPIED}
     event = "slot_copied"
     return await save(conn, to, given, version=version, providers=providers, by=by, event=event, copied_from=slot_id)
+
+
+async def _keep(
+    conn: AsyncConnection,
+    before: Slot,
+    document: Mapping[str, Any],
+    *,
+    version: int,
+    by: str,
+    event: str = "slot_saved",
+    password_hash: str | Keep | None = Keep.KEEP,
+    **told: Any,
+) -> Slot:
+    """Write the document, which is right, if the slot still has this version."""
+    slot_id = before.slot_id
+    if not await _update(conn, before, document, version=version, by=by, password_hash=password_hash):
+        await _refuse_conflict(conn, slot_id)
+    await templates.bind(conn, slot_id, document["template_media"])
+    after = await _found(conn, slot_id)
+    await slot_history.keep(conn, slot_id, _version_of(before), _version_of(after))
+    changed = slot_rules.changed(slot_rules.document_of(before), document)
+    if password_hash is not Keep.KEEP:
+        changed.append("ingest_password")
+    await audit.record(conn, event, actor=by, slot=slot_id, version=after.version, changed=changed, **told)
+    return after
 
 
 async def _found(conn: AsyncConnection, slot_id: str) -> Slot:

@@ -37,6 +37,12 @@ class Sums:
         return self.attempts.attempts / self.jobs.jobs if self.jobs.jobs else None
 
     @property
+    def least_repeats(self) -> int:
+        """How many attempts were not a job's first: all of them where that is known, else at least so many."""
+        known = self.attempts.repeats
+        return max(0, self.attempts.attempts - self.jobs.jobs) if known is None else known
+
+    @property
     def cost_per_photo_usd(self) -> Decimal | None:
         """What all attempts cost, by the photos that came out of them."""
         return self.attempts.cost_usd / self.jobs.done if self.jobs.done else None

@@ -43,6 +43,8 @@ class AttemptTally:
 
     attempts: int
     failed: int
+    repeats: int | None
+    """Those beyond a job's first. None where rolled hours are in it: they do not tell."""
     cost_usd: Decimal
     """As far as it is known: the failed ones' too."""
     p50_seconds: float | None
@@ -79,10 +81,17 @@ def attempts(figures: Iterable[AttemptFigures]) -> AttemptTally:
     return AttemptTally(
         attempts=sum(part.attempts for part in parts),
         failed=sum(part.failed for part in parts),
+        repeats=_all_or_none([part.repeats for part in parts]),
         cost_usd=sum((part.cost_usd for part in parts), Decimal()),
         p50_seconds=p50,
         p95_seconds=p95,
     )
+
+
+def _all_or_none(counts: Sequence[int | None]) -> int | None:
+    """Their sum; None where one is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def percentiles(durations: Sequence[Durations]) -> tuple[float | None, float | None]:

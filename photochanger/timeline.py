@@ -1,15 +1,15 @@
 """A job's way, moment by moment: from its row, its attempts and the processing log, each of which knows a part.
 
-    received ─ queued ─ claimed ─ attempt_begun ─ attempt_ended ─ finished, failed or expired
+    received ─ checked ─ queued ─ claimed ─ attempt_begun ─ attempt_ended ─ finished, failed or expired ─ sent
 
 The log has a line for every change of state (and for each poll of a provider's queue, which parks the job anew); an
 attempt has its own row and writes no line beside it. Lines live for 30 days; what the rows know is told after that.
 No driver and no runner writes a key into any of the three.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -22,7 +22,7 @@ from photochanger.tables import job, processing_log
 
 ENDS = {Status.DONE: "finished", Status.FAILED: "failed", Status.TIMEOUT: "expired"}
 """The event that ends a job, by the state it comes to."""
-BEFORE = ("received", "queued", "claimed", "attempt_begun", "attempt_ended")
+BEFORE = ("received", "checked", "queued", "claimed", "attempt_begun", "attempt_ended")
 """Of what happened in the same moment, in this order, these come first."""
 
 
@@ -62,6 +62,7 @@ async def timeline(conn: AsyncConnection, job_id: str) -> list[Moment]:
 
 def _of_job(row: Any, lines: Iterable[Moment]) -> list[Moment]:
     moments = [Moment(at=row.created_at, event="received"), Moment(at=row.expires_at, event="deadline")]
+    moments += _checked(row, lines)
     end = ENDS.get(row.status)
     if end is not None and end not in {line.event for line in lines}:
         reason = None if row.failure_reason is None else {"failure_reason": row.failure_reason}
@@ -69,6 +70,15 @@ def _of_job(row: Any, lines: Iterable[Moment]) -> list[Moment]:
     if row.result_expires_at is not None:
         moments.append(Moment(at=row.result_expires_at, event="result_expires"))
     return moments
+
+
+def _checked(row: Any, lines: Iterable[Moment]) -> Iterator[Moment]:
+    """When all of the photo was there and found good: so long after its arrival, as the line of its queueing says."""
+    for line in lines:
+        seconds = (line.details or {}).get("received_seconds")
+        if line.event == "queued" and isinstance(seconds, int | float):
+            at = min(row.created_at + timedelta(seconds=seconds), line.at)
+            yield Moment(at=at, event="checked")
 
 
 def _of(attempt: Attempt, job_finished_at: datetime | None) -> list[Moment]:

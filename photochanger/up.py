@@ -51,12 +51,10 @@ def run() -> int:
         print("".join(f"{told}\n" for told in orders.unreadable), end="", flush=True)
         environment = _environment(settings, url, simulated=not orders.keys and not orders.unreadable)
         with _supervised(settings.home, environment) as supervisord:
-            if _is_up(settings, supervisord):
+            if _comes_up(settings, supervisord):
                 # Not before: passwords of accounts that are made while nothing comes up would never be shown.
                 accounts = ensure_accounts(settings)
                 _say_hello(settings, password, accounts, simulated=environment["SIMULATORS"] == "true")
-            else:
-                print(f"It does not come up: see the logs in {settings.home / 'log'}", flush=True)
             return supervisord.wait()
     finally:
         if server is not None:
@@ -148,21 +146,28 @@ def _supervised(home: Path, environment: Mapping[str, str]) -> Iterator[subproce
             supervisord.terminate()
 
 
-def _is_up(settings: Settings, supervisord: subprocess.Popen[bytes]) -> bool:
-    """Wait until photos are taken in and changed; False when that does not come about."""
-    give_up = time.monotonic() + UP_SECONDS
-    while time.monotonic() < give_up and supervisord.poll() is None:
-        connection = http.client.HTTPConnection(urlsplit(settings.own_url).netloc, timeout=2)
-        try:
-            connection.request("GET", "/healthz")
-            health = json.load(connection.getresponse())
-            # Trouble with a provider is told elsewhere, and does not keep photos from being taken in.
-            working = all(health.get("checks", {}).get(part) == "ok" for part in ("runners", "cleanup"))
-            if health["status"] == "ok" or (health["status"] == "degraded" and working):
-                return True
-        except (OSError, http.client.HTTPException, ValueError):
-            pass
-        finally:
-            connection.close()
+def _comes_up(settings: Settings, supervisord: subprocess.Popen[bytes]) -> bool:
+    """Wait until photos are taken in and changed; False when supervisord ends before. What takes long is told."""
+    tell_at = time.monotonic() + UP_SECONDS
+    while supervisord.poll() is None:
+        if _is_up(settings):
+            return True
+        if time.monotonic() > tell_at:
+            print(f"still not up: see the logs in {settings.home / 'log'}", flush=True)
+            tell_at = float("inf")
         time.sleep(0.2)
     return False
+
+
+def _is_up(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection(urlsplit(settings.own_url).netloc, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        health = json.load(connection.getresponse())
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    # Trouble with a provider is told elsewhere, and does not keep photos from being taken in.
+    working = all(health.get("checks", {}).get(part) == "ok" for part in ("runners", "cleanup"))
+    return health["status"] == "ok" or (health["status"] == "degraded" and working)

@@ -81,7 +81,12 @@ async def past(conn: AsyncConnection, *, job_retention_days: int) -> Past:
 
 async def last_minutes(conn: AsyncConnection, known: Past, *, minutes: int, zone: ZoneInfo) -> Window:
     """The time up to now, in at most 120 points."""
-    reading = await _divided(conn, known, Span(known.now - timedelta(minutes=minutes), known.now))
+    return await since_moment(conn, known, start=known.now - timedelta(minutes=minutes), zone=zone)
+
+
+async def since_moment(conn: AsyncConnection, known: Past, *, start: datetime, zone: ZoneInfo) -> Window:
+    """The time from an earlier moment, at most two years ago, up to now, in at most 120 points."""
+    reading = await _divided(conn, known, Span(start, known.now))
     least = STEPS[0] if reading.by_hour is None else HOUR
     length = reading.span.until - reading.span.start
     step = next(step for step in STEPS if step >= least and length / step + EXTRA_POINTS <= MOST_POINTS)

@@ -22,6 +22,7 @@ from simulators.gemini_models import INPUT_TOKEN_LIMIT, OUTPUT_TOKEN_LIMIT, Mode
 from simulators.gemini_request import Asked, decode, open_picture, read_contents, read_generate, read_json
 from simulators.gemini_scenes import SCENES
 from simulators.gemini_turn import Turn
+from simulators.noting import Entry, Handler, noted
 from simulators.pictures import Photo, change
 from simulators.proto_json import Message
 from simulators.scenarios import Behaviour, Seen
@@ -32,9 +33,6 @@ QUERY_NAMES = {"key", "alt", "prettyPrint"}
 PAGE_NAMES = {"pageSize", "pageToken"}
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
-
-Entry = dict[str, Any]
-Handler = Callable[[web.Request, Entry], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,27 +56,7 @@ class Gemini:
         ]
 
     def _noted(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Write the request into the journal and turn errors into answers."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            entry = self.stage.journal.open(
-                provider=self.stage.provider, method=request.method, path=request.path, key=_key(request)
-            )
-            started = asyncio.get_running_loop().time()
-            entry["status"] = None  # stays so when the client goes before there is an answer
-            try:
-                response = await handler(request, entry)
-            except ApiError as error:
-                entry["error"] = error.message if (key := _key(request)) is None else error.message.replace(key, "****")
-                if error.violation:
-                    self.stage.journal.violation(entry, entry["error"])
-                response = error.response()
-            finally:
-                entry["seconds"] = round(asyncio.get_running_loop().time() - started, 3)
-            entry["status"] = response.status
-            return response
-
-        return handle
+        return noted(self.stage, handler, key_of=_key)
 
     async def _generate(self, request: web.Request, entry: Entry) -> web.StreamResponse:
         started = asyncio.get_running_loop().time()

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from photochanger.errors import PhotoChangerError
+from simulators.noting import NoSuccess
 from simulators.proto_json import FieldMistake
 
 JSON_TYPE = "application/json; charset=UTF-8"
@@ -15,16 +15,14 @@ SERVICE = "generativelanguage.googleapis.com"
 Details = Sequence[Mapping[str, Any]]
 
 
-class ApiError(PhotoChangerError):
+class ApiError(NoSuccess):
     """An answer that is no success. `violation`: the request was malformed, which is a mistake of whoever sent it."""
 
     def __init__(self, code: int, status: str, message: str, *, details: Details = (), violation: bool = False) -> None:
         self.code = code
         self.status = status
-        self.message = message
         self.details = details
-        self.violation = violation
-        super().__init__(message)
+        super().__init__(message, violation=violation)
 
     def body(self) -> dict[str, Any]:
         """The envelope."""

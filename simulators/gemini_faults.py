@@ -1,23 +1,22 @@
 """Gemini at its worst: answers that are rubbish, too much, cut off, or never come."""
 
-import itertools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiohttp import web
-
-from simulators import broken_pictures, transport
+from simulators import broken_pictures
 from simulators.gemini_answers import candidate, of_parts, picture_part
 from simulators.gemini_errors import JSON_TYPE
 from simulators.gemini_turn import Scene, Turn, good, says, sends
-from simulators.scenarios import flag, one_of, seconds, text, whole
+from simulators.scenarios import one_of, whole
+from simulators.turns import wire_faults
 
-MEGABYTE = 1024 * 1024
 HTML_TYPE = "text/html; charset=UTF-8"
 BAD_GATEWAY = b"<html><head><title>502 Server Error</title></head><body><h1>Error: Server Error</h1></body></html>"
-BEFORE_DATA = b'{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"'
-AFTER_DATA = b'"}}]},"finishReason":"STOP"}]}'
+AROUND_DATA = (
+    b'{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"',
+    b'"}}]},"finishReason":"STOP"}]}',
+)
 WRONG_SHAPES: Mapping[str, Any] = {
     "candidates_object": {"candidates": {"content": {"parts": "none"}}},
     "candidates_null": {"candidates": None},
@@ -54,32 +53,6 @@ def _nested(turn: Turn) -> bytes:
     return b'{"candidates":' + b"[" * levels + b"]" * levels + b"}"
 
 
-async def _huge_body(turn: Turn) -> web.StreamResponse:
-    chunks = itertools.chain([BEFORE_DATA], transport.filler(turn["megabytes"] * MEGABYTE), [AFTER_DATA])
-    return await transport.flood(turn.request, chunks, content_type=JSON_TYPE, compressed=turn["compressed"])
-
-
-async def _drip(turn: Turn) -> web.StreamResponse:
-    body, interval = _whole_body(turn), turn["interval_seconds"]
-    return await transport.drip(turn.request, body, content_type=JSON_TYPE, interval_seconds=interval)
-
-
-async def _reset(turn: Turn) -> web.StreamResponse:
-    return transport.reset(turn.request)
-
-
-async def _silent(_turn: Turn) -> web.StreamResponse:
-    return await transport.silence()
-
-
-async def _headers_then_silence(turn: Turn) -> web.StreamResponse:
-    return await transport.headers_then_silence(turn.request, content_type=JSON_TYPE)
-
-
-async def _redirect(turn: Turn) -> web.StreamResponse:
-    return web.Response(status=turn["status"], headers={"Location": turn["location"]})
-
-
 FAULTS: Mapping[str, Scene] = {
     "html_200": sends(lambda _turn: broken_pictures.HTML, content_type=HTML_TYPE),
     "html_502": sends(lambda _turn: BAD_GATEWAY, status=502, content_type=HTML_TYPE),
@@ -88,14 +61,6 @@ FAULTS: Mapping[str, Scene] = {
     "truncated_json": sends(_first_half, billed=True),
     "deep_json": sends(_nested, levels=whole(100_000, least=1, most=5_000_000)),
     "wrong_shape": sends(lambda turn: json.dumps(WRONG_SHAPES[turn["shape"]]).encode(), shape=one_of(*WRONG_SHAPES)),
-    "huge_body": Scene(
-        play=_huge_body, parameters={"megabytes": whole(50, least=1, most=2_000), "compressed": flag(default=False)}
-    ),
-    "redirect": Scene(
-        # a client who follows asks for a path that is not there: a violation
-        play=_redirect,
-        parameters={"location": text("/gemini/redirected"), "status": whole(302, least=300, most=308)},
-    ),
     "invalid_base64": _broken(lambda _turn: "this is *not* base64!"),
     "picture_cut": _broken(lambda turn: broken_pictures.cut(turn["mime"])),
     "picture_zero_bytes": _broken(lambda _turn: ""),
@@ -105,9 +70,5 @@ FAULTS: Mapping[str, Scene] = {
         kind=one_of("webp", "png", "png_header"),
         side_px=whole(broken_pictures.MAX_SIDE_PX, least=1, most=broken_pictures.MAX_SIDE_PX),
     ),
-    "silent": Scene(play=_silent),
-    "headers_then_silence": Scene(play=_headers_then_silence, billed=True),
-    "drip": Scene(play=_drip, parameters={"interval_seconds": seconds(1)}, billed=True),
-    "reset_before": Scene(play=_reset),
-    "reset_after": Scene(play=_reset, changes_photo=True, billed=True),
+    **wire_faults(_whole_body, around_data=AROUND_DATA, content_type=JSON_TYPE, redirected_to="/gemini/redirected"),
 }

@@ -1,32 +1,25 @@
 """A request whose turn has come, and the scenes that can be played with it."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from simulators import turns
 from simulators.gemini_answers import Part, answer, candidate, of_parts
 from simulators.gemini_errors import JSON_TYPE, json_response
 from simulators.gemini_request import Asked
 from simulators.pictures import canned
-from simulators.scenarios import Behaviour, Parameters
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
-    """A well-formed request; its time to be answered has come."""
+class Turn(turns.Turn):
+    """A well-formed request to Gemini; its time to be answered has come."""
 
-    request: web.Request
     asked: Asked
-    behaviour: Behaviour
-    key: str
     picture: bytes
     """The changed photo for a scene that shows it; else empty."""
-
-    def __getitem__(self, parameter: str) -> Any:
-        """A parameter of the behaviour."""
-        return self.behaviour.parameters[parameter]
 
     @property
     def canned(self) -> bytes:
@@ -34,17 +27,7 @@ class Turn:
         return canned(self["mime"])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """One behaviour."""
-
-    play: Callable[[Turn], Awaitable[web.StreamResponse]]
-    parameters: Parameters = field(default_factory=dict)
-    changes_photo: bool = False
-    decodes: bool = True
-    """Whether the pictures are decoded, and so checked, at all."""
-    billed: bool = False
-    """Whether the real provider would charge for it: every generation is, whatever becomes of it."""
+Scene = turns.Scene[Turn]
 
 
 def shows(parts: Callable[[Turn], list[Part]], *, changes_photo: bool = True, **parameters: Any) -> Scene:

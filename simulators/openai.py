@@ -13,7 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
-from simulators.openai_errors import ApiError, invalid, invalid_key, json_response, model_not_found, no_key
+from simulators.noting import Entry, Handler, bearer_of, noted
+from simulators.openai_errors import invalid, invalid_key, json_response, model_not_found, no_key
 from simulators.openai_form import read_form
 from simulators.openai_models import Model
 from simulators.openai_pictures import Work, work
@@ -25,10 +26,6 @@ from simulators.stage import Stage
 
 KEY = "simulator-key"
 BODY_LIMIT_BYTES = 120 * 1024 * 1024
-BEARER = "Bearer "
-
-Entry = dict[str, Any]
-Handler = Callable[[web.Request, Entry], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,28 +46,7 @@ class OpenAI:
         ]
 
     def _noted(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Write the request into the journal and turn errors into answers."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            key = _key(request)
-            entry = self.stage.journal.open(
-                provider=self.stage.provider, method=request.method, path=request.path, key=key
-            )
-            started = asyncio.get_running_loop().time()
-            entry["status"] = None  # stays so when the client goes before there is an answer
-            try:
-                response = await handler(request, entry)
-            except ApiError as error:
-                entry["error"] = error.message if key is None else error.message.replace(key, "****")
-                if error.violation:
-                    self.stage.journal.violation(entry, entry["error"])
-                response = error.response()
-            finally:
-                entry["seconds"] = round(asyncio.get_running_loop().time() - started, 3)
-            entry |= {"status": response.status, "request_id": response.headers.get("x-request-id")}
-            return response
-
-        return handle
+        return noted(self.stage, handler, key_of=bearer_of)
 
     async def _edit(self, request: web.Request, entry: Entry) -> web.StreamResponse:
         started = asyncio.get_running_loop().time()
@@ -107,7 +83,7 @@ class OpenAI:
         raise invalid(f"Invalid URL ({request.method} {request.path})", status=404)
 
     def _checked_key(self, request: web.Request) -> str:
-        key = _key(request)
+        key = bearer_of(request)
         if key is None:
             raise no_key()
         if key != KEY and not self.stage.scenarios.names_key(key):
@@ -132,11 +108,6 @@ async def _work(asked: Asked, scene: Scene) -> Work:
     if scene.decodes:
         return await asyncio.to_thread(work, asked, paint=scene.changes_photo)
     return Work(facts=[], size=asked.model.pixels(asked.size, ratio=1), pictures=[])
-
-
-def _key(request: web.Request) -> str | None:
-    given = request.headers.get("Authorization", "")
-    return (given[len(BEARER) :].strip() or None) if given.startswith(BEARER) else None
 
 
 def _described(model: Model) -> dict[str, Any]:

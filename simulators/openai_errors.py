@@ -10,13 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
-from photochanger.errors import PhotoChangerError
+from simulators.noting import NoSuccess
 from simulators.stage import mask
 
 JSON_TYPE = "application/json"
 
 
-class ApiError(PhotoChangerError):
+class ApiError(NoSuccess):
     """An answer that is no success. `violation`: the request was malformed, which is a mistake of whoever sent it."""
 
     def __init__(
@@ -31,13 +31,11 @@ class ApiError(PhotoChangerError):
         violation: bool = False,
     ) -> None:
         self.status = status
-        self.message = message
         self.kind = kind
         self.code = code
         self.param = param
         self.headers = headers or {}
-        self.violation = violation
-        super().__init__(message)
+        super().__init__(message, violation=violation)
 
     def response(self) -> web.Response:
         """The envelope as an answer."""

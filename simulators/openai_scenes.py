@@ -9,27 +9,25 @@ Every one also takes `delay_seconds`, and `mime`, which counts for `other_format
 the request's `output_format`.
 """
 
-import itertools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from simulators import broken_pictures, transport
+from simulators import broken_pictures
 from simulators.openai_errors import FAILURES, JSON_TYPE, model_not_found
 from simulators.openai_pictures import canned_in
 from simulators.openai_turn import Scene, Turn, of_bytes, says, sends, shows, whole_body
 from simulators.scenarios import Parameters, flag, one_of, seconds, seconds_or_none, text, whole
+from simulators.turns import wire_faults
 
-MEGABYTE = 1024 * 1024
 HTML_TYPE = "text/html; charset=UTF-8"
 CLOUDFLARE = (
     b"<!DOCTYPE html><html><head><title>api.openai.com | Web server is returning an unknown error</title></head>"
     b"<body><h1>Error</h1><p>Ray ID: 8f0000000000 &bull; Performance &amp; security by Cloudflare</p></body></html>"
 )
-BEFORE_DATA = b'{"created":1763700000,"data":[{"b64_json":"'
-AFTER_DATA = b'"}]}'
+AROUND_DATA = (b'{"created":1763700000,"data":[{"b64_json":"', b'"}]}')
 WRONG_SHAPES: Mapping[str, Any] = {
     "data_object": {"created": 1, "data": {"b64_json": "QUJD"}},
     "data_text": {"created": 1, "data": "QUJD"},
@@ -103,32 +101,6 @@ async def _cloudflare(turn: Turn) -> web.StreamResponse:
     return web.Response(body=CLOUDFLARE, status=turn["status"], headers={"Content-Type": HTML_TYPE})
 
 
-async def _huge_body(turn: Turn) -> web.StreamResponse:
-    chunks = itertools.chain([BEFORE_DATA], transport.filler(turn["megabytes"] * MEGABYTE), [AFTER_DATA])
-    return await transport.flood(turn.request, chunks, content_type=JSON_TYPE, compressed=turn["compressed"])
-
-
-async def _drip(turn: Turn) -> web.StreamResponse:
-    body, interval = whole_body(turn), turn["interval_seconds"]
-    return await transport.drip(turn.request, body, content_type=JSON_TYPE, interval_seconds=interval)
-
-
-async def _reset(turn: Turn) -> web.StreamResponse:
-    return transport.reset(turn.request)
-
-
-async def _silent(_turn: Turn) -> web.StreamResponse:
-    return await transport.silence()
-
-
-async def _headers_then_silence(turn: Turn) -> web.StreamResponse:
-    return await transport.headers_then_silence(turn.request, content_type=JSON_TYPE)
-
-
-async def _redirect(turn: Turn) -> web.StreamResponse:
-    return web.Response(status=turn["status"], headers={"Location": turn["location"]})
-
-
 SCENES: Mapping[str, Scene] = {
     "ok": shows(lambda turn: turn.work.pictures),
     "instant": shows(lambda turn: [turn.canned], changes_photo=False),
@@ -147,14 +119,6 @@ SCENES: Mapping[str, Scene] = {
     "truncated_json": sends(_first_half, billed=True),
     "deep_json": sends(_nested, levels=whole(100_000, least=1, most=5_000_000)),
     "wrong_shape": sends(lambda turn: json.dumps(WRONG_SHAPES[turn["shape"]]).encode(), shape=one_of(*WRONG_SHAPES)),
-    "huge_body": Scene(
-        play=_huge_body, parameters={"megabytes": whole(50, least=1, most=2_000), "compressed": flag(default=False)}
-    ),
-    "redirect": Scene(
-        # a client who follows asks for a path that is not there: a violation
-        play=_redirect,
-        parameters={"location": text("/openai/redirected"), "status": whole(302, least=300, most=308)},
-    ),
     "invalid_base64": _of(lambda _turn: "this is *not* base64!"),
     "picture_cut": _of(lambda _turn: broken_pictures.cut("image/png")),
     "picture_zero_bytes": _of(lambda _turn: ""),
@@ -163,11 +127,7 @@ SCENES: Mapping[str, Scene] = {
         lambda turn: broken_pictures.bomb(turn["kind"], side_px=broken_pictures.MAX_SIDE_PX),
         kind=one_of("webp", "png", "png_header"),
     ),
-    "silent": Scene(play=_silent),
-    "headers_then_silence": Scene(play=_headers_then_silence, billed=True),
-    "drip": Scene(play=_drip, parameters={"interval_seconds": seconds(1)}, billed=True),
-    "reset_before": Scene(play=_reset),
-    "reset_after": Scene(play=_reset, changes_photo=True, billed=True),
+    **wire_faults(whole_body, around_data=AROUND_DATA, content_type=JSON_TYPE, redirected_to="/openai/redirected"),
 }
 
 CATALOGUE: Mapping[str, Parameters] = {name: scene.parameters for name, scene in SCENES.items()}

@@ -3,16 +3,16 @@
 import base64
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from simulators import turns
 from simulators.openai_errors import JSON_TYPE, json_response, own_headers
 from simulators.openai_pictures import Work, canned_in
 from simulators.openai_request import Asked
-from simulators.scenarios import Behaviour, Parameters
 
 CHARACTERS_PER_TOKEN = 4
 PICTURE_TOKENS = 718
@@ -22,18 +22,11 @@ FAITHFUL_PICTURE_TOKENS = 6240
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
-    """A well-formed request; its time to be answered has come."""
+class Turn(turns.Turn):
+    """A well-formed request to OpenAI; its time to be answered has come."""
 
-    request: web.Request
     asked: Asked
-    behaviour: Behaviour
-    key: str
     work: Work
-
-    def __getitem__(self, parameter: str) -> Any:
-        """A parameter of the behaviour."""
-        return self.behaviour.parameters[parameter]
 
     @property
     def canned(self) -> bytes:
@@ -41,17 +34,7 @@ class Turn:
         return canned_in(self.asked.output_format)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """One behaviour."""
-
-    play: Callable[[Turn], Awaitable[web.StreamResponse]]
-    parameters: Parameters = field(default_factory=dict)
-    changes_photo: bool = False
-    decodes: bool = True
-    """Whether the pictures are decoded, and so checked, at all."""
-    billed: bool = False
-    """Whether the real provider would charge for it: every picture that was made is, whatever becomes of it."""
+Scene = turns.Scene[Turn]
 
 
 def shows(pictures: Callable[[Turn], Sequence[bytes]], *, changes_photo: bool = True, **parameters: Any) -> Scene:

@@ -17,10 +17,11 @@ from typing import Any
 
 from aiohttp import web
 
+from simulators.noting import Entry, Handler, bearer_of, noted
 from simulators.scenarios import Behaviour, Seen
 from simulators.stage import Journal, Stage
 from simulators.turbotext_fetches import Fetcher
-from simulators.turbotext_form import bearer_of, form_of
+from simulators.turbotext_form import form_of
 from simulators.turbotext_intake import take_pictures, watch_links
 from simulators.turbotext_jobs import Job, Jobs
 from simulators.turbotext_request import (
@@ -41,9 +42,6 @@ from simulators.turbotext_turn import RECONNECT, Turn, finished, json_response
 KEY = "simulator-key"
 PHOTOS = 100_000
 """The balance at the start."""
-
-Entry = dict[str, Any]
-Handler = Callable[[web.Request, Entry], Awaitable[web.StreamResponse]]
 
 
 class Turbotext:
@@ -81,28 +79,7 @@ class Turbotext:
             yield
 
     def _noted(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Write the request into the journal and turn errors into answers."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            key = bearer_of(request)
-            entry = self.stage.journal.open(
-                provider=self.stage.provider, method=request.method, path=request.path, key=key
-            )
-            started = asyncio.get_running_loop().time()
-            entry["status"] = None  # stays so when the client goes before there is an answer
-            try:
-                response = await handler(request, entry)
-            except Refused as error:
-                entry["error"] = error.message if key is None else error.message.replace(key, "****")
-                if error.violation:
-                    self.stage.journal.violation(entry, entry["error"])
-                response = json_response(error.body(), status=error.status)
-            finally:
-                entry["seconds"] = round(asyncio.get_running_loop().time() - started, 3)
-            entry["status"] = response.status
-            return response
-
-        return handle
+        return noted(self.stage, handler, key_of=bearer_of)
 
     async def _api(self, request: web.Request, entry: Entry) -> web.StreamResponse:
         name = request.match_info["method"]

@@ -11,12 +11,6 @@ MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 40
 
 
-def bearer_of(request: web.Request) -> str | None:
-    """The API key, if one was sent."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    return key if scheme == "Bearer" and key else None
-
-
 async def form_of(request: web.Request) -> dict[str, str]:
     """The form's fields. Only a form without any may come without a content type. Raises `Refused`."""
     if request.query_string:

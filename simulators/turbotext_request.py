@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from photochanger.errors import PhotoChangerError
+from aiohttp import web
+
+from simulators.noting import NoSuccess
 
 AVAILABLE_API = "available_api"
 OBJECT_REPLACE = "object_replace"
@@ -22,22 +24,20 @@ MAX_NEGATIVE_WORDS = 80
 MAX_SEED = 10**10
 
 
-class Refused(PhotoChangerError):
+class Refused(NoSuccess):
     """An answer that is no success: `error` is what it says, `status` its HTTP status.
 
     `violation`: the request was malformed, which is a mistake of whoever sent it; the text names the mistake.
     """
 
     def __init__(self, message: str, *, error: str = "params_error", status: int = 200, violation: bool = True) -> None:
-        self.message = message
         self.error = error
         self.status = status
-        self.violation = violation
-        super().__init__(message)
+        super().__init__(message, violation=violation)
 
-    def body(self) -> dict[str, Any]:
-        """The answer's JSON."""
-        return {"success": False, "error": self.error}
+    def response(self) -> web.Response:
+        """A document as every other of Turbotext's, mostly with status 200."""
+        return web.json_response({"success": False, "error": self.error}, status=self.status)
 
 
 @dataclass(frozen=True, kw_only=True)

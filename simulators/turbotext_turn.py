@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from simulators import turns
 from simulators.scenarios import Behaviour, Parameters
 from simulators.turbotext_jobs import Job
 from simulators.turbotext_pictures import Made
@@ -17,19 +18,12 @@ RECONNECT = {"action": "reconnect"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
-    """A well-formed request; its time to be answered has come."""
+class Turn(turns.Turn):
+    """A well-formed request to Turbotext; its time to be answered has come."""
 
-    request: web.Request
-    behaviour: Behaviour
-    key: str
     right: Any = None
     """The JSON that would be the right answer; None where there is no job yet."""
     job: Job | None = None
-
-    def __getitem__(self, parameter: str) -> Any:
-        """A parameter of the behaviour."""
-        return self.behaviour.parameters[parameter]
 
     @property
     def root(self) -> str:

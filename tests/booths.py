@@ -32,6 +32,13 @@ async def post_photo(
     return await http.post(f"{url}/ingest/{slot}", data=form, files=files, headers=headers)
 
 
+async def post_patiently(http: httpx.AsyncClient, url: str, photo: bytes, **given: Any) -> httpx.Response:
+    """As `post_photo`, and again as long as the database is too busy: for tests that send very many at once."""
+    while (answer := await post_photo(http, url, photo, **given)).status_code == 503:
+        assert answer.json()["failure_reason"] == "database_unavailable"
+    return answer
+
+
 def photo_bytes(*, width: int = 640, height: int = 480, seed: int = 1) -> bytes:
     """A small JPEG."""
     image = Image.effect_noise((width, height), 40 + seed).convert("RGB")

@@ -34,10 +34,10 @@ def missing() -> bool:
 
 
 @asynccontextmanager
-async def opened_browser() -> AsyncIterator[Browser]:
-    """One chromium."""
+async def opened_browser(*flags: str) -> AsyncIterator[Browser]:
+    """One chromium, with these flags beside those it always has."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

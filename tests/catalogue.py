@@ -15,7 +15,7 @@ from photochanger.errors import Failure
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCALES = ROOT / "api" / "locales"
-KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "marked": None}
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "ungettext": (1, 2), "marked": None}
 
 
 def used() -> Catalog:

@@ -94,7 +94,7 @@ async def assert_all_holds(
         _assert_files_have_jobs(media, jobs)
         _assert_results_have_rows(media, jobs)
     await _assert_calls_are_counted(db, jobs, calls=calls)
-    await _assert_the_sweep_leaves_results_only(db, media, jobs)
+    await assert_the_sweep_leaves_results_only(db, media, jobs)
     return Counter(row.status for row in jobs)
 
 
@@ -160,7 +160,8 @@ async def _assert_calls_are_counted(db: Database, jobs: Sequence[Any], *, calls:
     assert calls <= sum(recorded.values()), "a call was made that no row tells of"
 
 
-async def _assert_the_sweep_leaves_results_only(db: Database, media: Media, jobs: Sequence[Any]) -> None:
+async def assert_the_sweep_leaves_results_only(db: Database, media: Media, jobs: Sequence[Any]) -> None:
+    """Some hours later, of all jobs there are, nothing lies under MEDIA_ROOT but the results of those that are done."""
     past = time.time() - 2 * ORPHAN_AGE_SECONDS
     async with db.at_once() as conn:  # until its deadline a runner may still be at work on a job that others have ended
         earlier = {name: job.c[name] - timedelta(hours=2) for name in ("created_at", "expires_at", "start_by")}

@@ -173,7 +173,7 @@ async def events(db: Database, job_id: str) -> list[str]:
     return [line.event for line in await log_lines(db, job_id)]
 
 
-async def until(happened: Callable[[], Awaitable[bool]], *, seconds: float = 5.0) -> None:
+async def until(happened: Callable[[], Awaitable[bool]], *, seconds: float = 20.0) -> None:
     """Wait for something that happens elsewhere; fail when it does not."""
     deadline = time.monotonic() + seconds
     while not await happened():

@@ -1,26 +1,38 @@
 """`make screenshots`: every page in light and dark, wide and narrow, into var/screenshots. To be looked at by people.
 
+With names only those (`python -m tests.screenshots dashboard slot`). Without, the README's pictures are made anew, too.
 The API runs with a database of its own and a studio's afternoon in it.
 """
 
 import asyncio
+import io
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, async_playwright
+from PIL import Image
+from playwright.async_api import Browser, Page
 
 from photochanger import providers
 from tests import postgres
-from tests.browsing import CHROMIUM, FLAGS, logged_in
+from tests.browsing import NARROW, WIDE, opened_browser, window
+from tests.page_list import WITHOUT_PHOTOS, Pages, with_photos
 from tests.serving import Api, serve_api, settings_for
 from tests.studio import afternoon, empty
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "var" / "screenshots"
-WIDTHS = {"wide": (1280, 860), "narrow": (390, 844)}
+README_FOLDER = ROOT / "docs" / "screenshots"
+WIDTHS = {"wide": WIDE, "narrow": NARROW}
+IN_README = {
+    "dashboard": ("light", "wide"),
+    "slot": ("dark", "wide"),
+    "gallery": ("light", "narrow"),
+    "result-ready": ("light", "narrow"),
+}
+"""A window's worth of these pages stands in the README."""
 
 
 @asynccontextmanager
@@ -31,70 +43,51 @@ async def served(url: str) -> AsyncIterator[Api]:
         postgres.database(url, template=template) as database_url,
         tempfile.TemporaryDirectory(prefix="photochanger-screenshots-") as folder,
     ):
-        settings = settings_for(Path(folder), database_url, GEMINI_API_KEY="a-key", TURBOTEXT_API_KEY="another-key")
+        keys = {"GEMINI_API_KEY": "a-key", "TURBOTEXT_API_KEY": "another-key"}
+        settings = settings_for(Path(folder), database_url, **keys, PUBLIC_MEDIA_BASE_URL="https://photo.example")
         async with serve_api(settings, providers.load(), database_url) as api:
             yield api
 
 
-async def shoot(browser: Browser, api: Api, name: str, path: str, *, language: str = "ru", login: bool = True) -> None:
+async def shoot(browser: Browser, api: Api, name: str, path: str, *, login: bool, language: str = "ru") -> None:
     """One page in all its looks."""
     for theme in ("light", "dark"):
-        for width_name, (width, height) in WIDTHS.items():
-            context = await browser.new_context(
-                viewport={"width": width, "height": height},
-                color_scheme="dark" if theme == "dark" else "light",
-                locale=language,
-                timezone_id="Europe/Moscow",
-                reduced_motion="reduce",
-            )
-            if login:
-                await logged_in(context, api)
-            page = await context.new_page()
-            await page.goto(f"{api.url}{path}", wait_until="networkidle")
-            whole = await page.evaluate("document.documentElement.scrollHeight")
-            await page.set_viewport_size(
-                {"width": width, "height": max(height, whole)}
-            )  # what is sticky lies at the end
-            await page.screenshot(path=FOLDER / f"{name}-{theme}-{width_name}.png", full_page=True)
-            await context.close()
+        for width_name, size in WIDTHS.items():
+            looks = {"viewport": size, "color_scheme": theme, "locale": language}
+            async with window(browser, api, login=login, **looks) as seen:
+                await seen.go(f"{api.url}{path}")
+                if IN_README.get(name) == (theme, width_name) and not sys.argv[1:]:
+                    await for_readme(seen.page, name)
+                whole = await seen.page.evaluate("document.documentElement.scrollHeight")
+                # what is sticky lies at the end
+                await seen.page.set_viewport_size({"width": size["width"], "height": max(size["height"], whole)})
+                await seen.page.screenshot(path=FOLDER / f"{name}-{theme}-{width_name}.png", full_page=True)
+
+
+async def for_readme(page: Page, name: str) -> None:
+    """What its window shows, as a small WEBP."""
+    README_FOLDER.mkdir(parents=True, exist_ok=True)
+    with Image.open(io.BytesIO(await page.screenshot())) as picture:
+        picture.save(README_FOLDER / f"{name}.webp", quality=82, method=6)
 
 
 async def main() -> int:
     """Take all of them; those that are named, if some are."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    wanted = sys.argv[1:]
+
+    async def take(pages: Pages, *, language: str = "ru") -> None:
+        for name, (path, login) in pages.items():
+            if not sys.argv[1:] or name in sys.argv[1:]:
+                await shoot(browser, api, name, path, login=login, language=language)
+
     with postgres.server() as url:
-        async with served(url) as api, async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            before = {"login": ("/login", False), "dashboard-empty": ("/", True), "not-found": ("/nothing", False)}
+        async with served(url) as api, opened_browser() as browser:
             await empty(api)
-            for name, (path, login) in before.items():
-                if not wanted or name in wanted:
-                    await shoot(browser, api, name, path, login=login)
-            told = await afternoon(api)
-            after = {
-                "dashboard": ("/", True),
-                "dashboard-problems": ("/?problems=1", True),
-                "result-ready": (f"/public/results/{told.done}", False),
-                "result-pending": (f"/public/results/{told.open}", False),
-                "result-failed": (f"/public/results/{told.failed}", False),
-                "result-expired": (f"/public/results/{told.expired}", False),
-                "gallery": ("/public/slots/slot-001", False),
-                "slot": ("/slots/slot-001", True),
-                "slot-style": ("/slots/slot-013", True),
-                "settings": ("/settings", True),
-                "photos": ("/jobs", True),
-                "photo": (f"/jobs/{told.done}", True),
-                "photo-failed": (f"/jobs/{told.failed}", True),
-                "statistics": ("/statistics?minutes=1440", True),
-                "gallery-empty": ("/public/slots/slot-009", False),
-            }
-            for name, (path, login) in after.items():
-                if not wanted or name in wanted:
-                    await shoot(browser, api, name, path, login=login)
-            if not wanted or "dashboard-en" in wanted:
-                await shoot(browser, api, "dashboard-en", "/?lang=en", language="en")
-            await browser.close()
+            await take(WITHOUT_PHOTOS)
+            pages = with_photos(await afternoon(api))
+            await take(pages)
+            english = {f"{name}-en": pages[name] for name in ("dashboard", "slot")}
+            await take(english, language="en-US")
     return 0
 
 

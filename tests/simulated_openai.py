@@ -122,3 +122,8 @@ def mask_bytes(width: int, height: int, *, editable: tuple[int, int, int, int]) 
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
+
+
+PATH = "/openai/v1/images/edits"
+BEARER = {"Authorization": f"Bearer {KEY}"}
+OLD = "gpt-image-1.5"

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, ImageEnhance, ImageOps
 from sqlalchemy import func, text, update
 
-from photochanger import attempts, jobs
+from photochanger import attempts, jobs, sweep_runs
 from photochanger.attempts import AttemptEnd
 from photochanger.errors import Failure
 from photochanger.jobs import Job, Result
@@ -45,18 +45,20 @@ class Told:
 
 
 async def empty(api: Api) -> None:
-    """Runners live; nothing has happened yet."""
+    """Runners live and the cleanup has swept; nothing has happened yet."""
     async with api.db.begin() as conn:
         for number in (1, 2):
             await beat(conn, f"studio:{number}", host="studio", pid=number)
         await conn.execute(text("UPDATE runner SET lease_until = now() + interval '1 hour'"))
+        await sweep_runs.finish(conn, {"overdue_jobs": 0})
 
 
 async def afternoon(api: Api) -> Told:
     """Fill it."""
     async with api.db.begin() as conn:
         for slot_id, name in NAMES.items():
-            await conn.execute(update(slot).where(slot.c.slot_id == slot_id).values(display_name=name))
+            saved = {"display_name": name, "version": 2, "updated_by": "serg"}
+            await conn.execute(update(slot).where(slot.c.slot_id == slot_id).values(**saved))
         await conn.execute(update(slot).where(slot.c.slot_id == "slot-012").values(is_active=False))
         style = {"provider": "turbotext", "operation": "style_transfer", "settings": {}}
         await conn.execute(update(slot).where(slot.c.slot_id == "slot-013").values(**style))

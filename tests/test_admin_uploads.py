@@ -249,6 +249,8 @@ async def test_a_client_that_goes_away_leaves_nothing(api: Api, path: str, how: 
             await eventually(lambda: bool(tree(api.media)))
             leave(wire)
         await eventually(lambda: not tree(api.media) and not open_files(api))
+    async with api.db.at_once() as conn:
+        assert (await conn.execute(select(func.count()).select_from(media_object))).scalar_one() == 0
 
 
 @both

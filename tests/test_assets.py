@@ -53,12 +53,15 @@ def test_colours_are_in_one_file() -> None:
             assert not re.search(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", text), path.name
 
 
-def test_the_dark_choice_is_the_dark_preference() -> None:
+def test_every_token_stands_once_and_every_colour_for_light_and_for_dark() -> None:
     text = (STATIC / "css" / "tokens.css").read_text(encoding="utf-8")
-    preferred, chosen = text.split("@media (prefers-color-scheme: dark)")[1].split(':root[data-theme="dark"]')
-    names = re.compile(r"(--[a-z0-9-]+): ([^;]+);")
-    assert names.findall(preferred) == names.findall(chosen)
-    assert names.findall(chosen)
+    tokens, switches = text.split("/* Dark by preference")
+    told = re.findall(r"^  --([a-z0-9-]+): (.*);$", tokens, flags=re.M)
+    assert len({name for name, _ in told}) == len(told) > 50
+    both = re.compile(r"var\(--light, .+\) var\(--dark, .+\)")
+    assert [name for name, value in told if re.search(r"#|rgb|hsl", value) and not both.fullmatch(value)] == []
+    preferred, chosen = re.findall(r"\{ (color-scheme: [^}]+)\}", switches)
+    assert preferred == chosen == "color-scheme: dark; --light: ; --dark: initial; "
 
 
 async def test_a_browser_keeps_files_for_good_under_their_releases_name(api: Api, http: httpx.AsyncClient) -> None:

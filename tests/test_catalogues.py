@@ -1,6 +1,6 @@
 """The pages' words: both languages have all of them, and no others; numbers and times as people write them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -65,6 +65,40 @@ def test_numbers_sizes_and_money_are_as_in_the_language() -> None:
     assert (russian.seconds(8.42), english.seconds(48.4)) == ("8,4\xa0с", "48\xa0s")
     assert (russian.money(0.0336), english.money(0.0336)) == ("0,0336\xa0$", "$0.0336")
     assert (russian.money(0), english.money(1234.5)) == ("0,00\xa0$", "$1,234.50")
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours", "russian", "english"),
+    [
+        ("Europe/Moscow", 1, "21 ноября, 11:30 – 12:30", "21 November, 11:30 – 12:30"),
+        ("Europe/Moscow", 24, "20 ноября, 12:30 – 21 ноября, 12:30", "20 November, 12:30 – 21 November, 12:30"),
+        ("Pacific/Auckland", 1, "21 ноября, 21:30 – 22:30", "21 November, 21:30 – 22:30"),
+        (
+            "UTC",
+            24 * 365,
+            "21 ноября 2025, 09:30 – 21 ноября 2026, 09:30",
+            "21 November 2025, 09:30 – 21 November 2026, 09:30",
+        ),
+    ],
+)
+def test_a_stretch_of_time_names_each_date_once(zone: str, hours: int, russian: str, english: str) -> None:
+    for language, said in (("ru", russian), ("en", english)):
+        told = Formats(language=language, zone=ZoneInfo(zone), now=NOW)
+        assert told.between(NOW - timedelta(hours=hours), NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        (ZoneInfo("Europe/Moscow"), "Москва, UTC+3"),
+        (ZoneInfo("America/St_Johns"), "Сент-Джонс, UTC−3:30"),
+        (ZoneInfo("Etc/GMT-5"), "UTC+5"),
+        (ZoneInfo("UTC"), "UTC"),
+        (timezone(timedelta(hours=5, minutes=45)), "UTC+5:45"),
+    ],
+)
+def test_a_clock_says_where_it_hangs(zone: tzinfo, said: str) -> None:
+    assert Formats(language="ru", zone=zone, now=NOW).zone_name == said
 
 
 @pytest.mark.parametrize(("share", "said"), [(1, "100%"), (0.99999, "99.9%"), (0.5, "50%"), (0.0, "0%")])

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_schema_validator import OAS31Validator
-from openapi_spec_validator import validate
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.app import ROUTES
 from api.contract import document
@@ -26,7 +26,7 @@ def check(body: Any, name: str) -> None:
 
 
 def test_the_contract_is_valid_openapi() -> None:
-    validate(document())
+    assert [error.message for error in OpenAPIV31SpecValidator(document()).iter_errors()] == []
 
 
 def test_the_contract_has_this_releases_version() -> None:

@@ -13,22 +13,27 @@ import pytest
 from sqlalchemy import func, select
 
 from cleanup.sweep import sweep_all
-from photochanger import media_root
+from photochanger import app_settings, media_root
 from photochanger.db import Database
-from photochanger.media import Media
+from photochanger.media import MARKER, Media
 from photochanger.providers import Providers
 from photochanger.tables import job
 from simulators.gemini import KEY
+from tests.administrators import bearer
 from tests.booths import nothing_left, photo_bytes, post_photo
-from tests.queue_rows import row
+from tests.invariants import assert_the_sweep_leaves_results_only
+from tests.queue_rows import row, until
+from tests.raw_http import eventually
+from tests.results import finished_job
 from tests.serving import Api, running, serve_api, settings_for
-from tests.simulated import simulated
+from tests.simulated import Simulators, simulated
 from tests.sweeping import done, scope
 
 pytestmark = pytest.mark.anyio
 
 PHOTO = photo_bytes()
 Mount = Callable[..., None]
+Remount = Callable[[str], None]
 
 
 @pytest.fixture
@@ -67,6 +72,26 @@ async def small(
         yield api
 
 
+@pytest.fixture
+def remount(small: Api) -> Iterator[Remount]:
+    """Make the small disk read-only or writable, as the kernel does after an error; in the end it can be unmounted."""
+
+    def to(mode: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{mode}", str(small.media.root)], check=True)
+
+    yield to
+    to("rw")
+
+
+async def until_called(simulators: Simulators) -> None:
+    """A call of the provider is out."""
+
+    async def called() -> bool:
+        return bool((await simulators.read("gemini/stats"))["in_flight"])
+
+    await until(called, seconds=20)
+
+
 def fill(api: Api, *, leave_bytes: int) -> Path:
     path = api.media.root / "something-else"
     with path.open("wb") as file:
@@ -97,17 +122,75 @@ async def test_a_disk_that_is_full_when_the_result_comes_fails_the_job_and_leave
         told = {"GEMINI_API_KEY": KEY, "GEMINI_BASE_URL": f"{simulators.url}/gemini"}
         async with running(settings_for(root.parent, database_url, **told), known_providers, database_url):
             posting = asyncio.create_task(post_photo(http, small.url, PHOTO))
-            async with asyncio.timeout(20):
-                while not (await simulators.read("gemini/stats"))["in_flight"]:  # noqa: ASYNC110 - another process
-                    await asyncio.sleep(0.05)
+            await until_called(simulators)
             ballast = fill(small, leave_bytes=8_000)
             answer = await posting
             assert (answer.status_code, answer.json()["failure_reason"]) == (503, "storage_full"), answer.text
             ballast.unlink()
-            nothing_left(small.media)
+            await eventually(lambda: not [path for path in root.rglob("*") if path.is_file() and path.name != MARKER])
             assert (await row(small.db, answer.json()["job_id"])).status == "failed"
             await simulators.behave("instant")
             assert (await post_photo(http, small.url, PHOTO + b"again")).status_code == 200, "it recovers by itself"
+
+
+async def test_a_disk_that_turns_read_only_takes_no_photo_until_it_can_be_written_again(
+    small: Api, remount: Remount, http: httpx.AsyncClient
+) -> None:
+    remount("ro")
+    answer = await post_photo(http, small.url, PHOTO)
+    assert (answer.status_code, answer.json()["failure_reason"]) == (503, "storage_full")
+    assert (await http.get(f"{small.url}/healthz")).json()["checks"]["folders"] == "failed"
+    remount("rw")
+    assert (await http.get(f"{small.url}/healthz")).json()["checks"]["folders"] == "ok"
+    nothing_left(small.media)
+    assert (await post_photo(http, small.url, PHOTO, hash_="0" * 32)).json()["failure_reason"] == "hash_mismatch"
+
+
+@pytest.mark.parametrize("delay_seconds", [1.5, 60.0], ids=["the result", "the deadline"])
+async def test_a_disk_that_turns_read_only_under_a_photo_in_work_is_told_and_leaves_only_what_the_sweep_takes(
+    small: Api,
+    remount: Remount,
+    http: httpx.AsyncClient,
+    database_url: str,
+    known_providers: Providers,
+    delay_seconds: float,
+) -> None:
+    """Nothing can be removed from it either: not by the runner, which has no place for the result, nor by the API."""
+    async with small.db.begin() as conn:
+        await app_settings.store(conn, "sync_response_seconds", 10, by="test")
+    root = small.media.root
+    async with simulated() as simulators:
+        await simulators.behave("ok", delay_seconds=delay_seconds)
+        told = {"GEMINI_API_KEY": KEY, "GEMINI_BASE_URL": f"{simulators.url}/gemini"}
+        async with running(settings_for(root.parent, database_url, **told), known_providers, database_url):
+            posting = asyncio.create_task(post_photo(http, small.url, PHOTO))
+            await until_called(simulators)
+            remount("ro")
+            answer = await posting
+            expected = (503, "storage_full") if delay_seconds < 10 else (504, "timeout")
+            assert (answer.status_code, answer.json()["failure_reason"]) == expected, answer.text
+            kept = await row(small.db, answer.json()["job_id"])
+            assert (kept.status, kept.result_path) == ("failed" if delay_seconds < 10 else "timeout", None)
+            remount("rw")
+            await simulators.behave("instant")
+            assert (await post_photo(http, small.url, PHOTO + b"again")).status_code == 200, "it recovers by itself"
+    async with small.db.at_once() as conn:
+        jobs = list(await conn.execute(select(job)))
+    await assert_the_sweep_leaves_results_only(small.db, small.media, jobs)
+
+
+async def test_a_result_that_cannot_be_deleted_is_not_said_to_be_gone_and_goes_with_the_next_sweep(
+    small: Api, remount: Remount, http: httpx.AsyncClient
+) -> None:
+    job_id, _ = await finished_job(small)
+    remount("ro")
+    answer = await http.delete(f"{small.url}/api/jobs/{job_id}/result", headers=await bearer(small))
+    assert (answer.status_code, answer.json()["failure_reason"]) == (503, "storage_full")
+    assert (await http.get(f"{small.url}/public/results/{job_id}")).status_code == 410
+    remount("rw")
+    assert list(small.media.folder("results").iterdir())
+    assert await sweep_all(scope(small.db, small.media))
+    assert not [*small.media.folder("results").iterdir(), *small.media.folder("previews").glob("*")]
 
 
 async def test_a_full_disk_does_not_stop_the_sweeps_that_make_room(small: Api, db: Database) -> None:

@@ -10,9 +10,12 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from photochanger import breaker, leases, sweep_runs
+from photochanger.providers import Providers
 from photochanger.tables import provider_check, runner, sweep_run
 from tests.outages import Outage
-from tests.serving import Api
+from tests.queue_rows import until
+from tests.relay import relayed
+from tests.serving import Api, serve_api, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -21,10 +24,12 @@ AGO = "now() - interval '{} seconds'"
 
 @pytest.fixture
 async def sound(api: Api) -> Api:
-    """An installation on which everything lives."""
+    """An installation on which everything lives, and whose health has its connection."""
     async with api.db.begin() as conn:
         await leases.beat(conn, "r", host="h", pid=1)
         await sweep_runs.finish(conn, {"overdue_jobs": 0})
+    async with api.services.health_db.at_once() as conn:
+        await conn.execute(text("SELECT 1"))
     return api
 
 
@@ -95,6 +100,16 @@ async def test_another_releases_schema_is_told(sound: Api, http: httpx.AsyncClie
     assert (status, body["status"], bad(body)) == (200, "degraded", {"schema"})
 
 
+async def test_while_the_disk_is_away_nothing_is_said_of_its_room(sound: Api, http: httpx.AsyncClient) -> None:
+    sound.media.root.rename(sound.media.root.with_name("elsewhere"))
+    status, body = await health(http, sound)
+    assert (status, bad(body)) == (503, {"folders", "disk"})
+    assert body["trouble"] == [
+        f"{sound.media.root} cannot be written, or is not the right folder",
+        "nothing is known of disk",
+    ]
+
+
 async def test_without_its_folders_no_photo_gets_in(sound: Api, http: httpx.AsyncClient) -> None:
     sound.media.folder("results").rename(sound.media.root / "elsewhere")
     status, body = await health(http, sound)
@@ -121,6 +136,25 @@ async def test_without_the_database_it_answers_all_the_same(
     with_a_session = await http.get(f"{sound.url}/healthz", headers={"Authorization": "Bearer none"})
     assert with_a_session.status_code == 503
     await outage.end()
+
+
+async def test_a_database_that_hangs_holds_up_nobody_and_is_seen_again_when_it_answers(
+    database_url: str, tmp_path: Path, known_providers: Providers, http: httpx.AsyncClient
+) -> None:
+    async with relayed(database_url) as (relay, url):
+        settings = settings_for(tmp_path, url)
+        async with serve_api(settings, known_providers, url) as api:
+
+            async def answers() -> bool:
+                return (await health(http, api))[0] == 200
+
+            await until(answers)
+            relay.flowing.clear()
+            for _ in range(3):
+                status, body = await health(http, api)
+                assert (status, "database" in bad(body)) == (503, True)
+            relay.flowing.set()
+            await until(answers, seconds=20)
 
 
 async def test_a_table_that_is_locked_holds_up_nobody(sound: Api, http: httpx.AsyncClient) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from photochanger import app_settings
 from photochanger.passwords import hash_password
 from photochanger.tables import job_input, slot
-from tests.booths import nothing_left, photo_bytes, post_photo
+from tests.booths import nothing_left, photo_bytes, post_patiently, post_photo
 from tests.raw_http import eventually, queued
 from tests.serving import PASSWORD, Api
 
@@ -174,6 +174,7 @@ async def test_a_hash_is_known_by_its_length_in_any_case_and_any_place(api: Api,
         parts = [("password", (None, PASSWORD)), *(parts if first else reversed(parts))]
         tasks.append(asyncio.create_task(http.post(f"{api.url}/ingest/slot-{number:03}", files=parts)))
         await queued(api, number)
+    assert not any(task.done() for task in tasks), "they wait for their pictures"
     for task in tasks:
         task.cancel()
 
@@ -184,6 +185,7 @@ async def test_an_administrator_can_switch_the_hash_check(api: Api, http: httpx.
         await app_settings.store(conn, "ingest.hash_check", hash_check, by="test")
     posting = asyncio.create_task(post_photo(http, api.url, PHOTO, hash_="whatever the booth sends"))
     await queued(api, 1)
+    assert not posting.done()
     posting.cancel()
 
 
@@ -244,10 +246,10 @@ async def test_fifty_photos_at_once_on_one_slot_are_three_in_work_and_forty_seve
 ) -> None:
     async def post(number: int) -> int:
         photo = PHOTO + secrets.token_bytes(8)
-        return (await post_photo(http, api.url, photo)).status_code
+        return (await post_patiently(http, api.url, photo)).status_code
 
     tasks = [asyncio.create_task(post(number)) for number in range(50)]
-    await eventually(lambda: sum(task.done() for task in tasks) == 47)
+    await eventually(lambda: sum(task.done() for task in tasks) == 47, seconds=60)
     await queued(api, 3)
     refused = [task.result() for task in tasks if task.done()]
     assert refused == [429] * 47

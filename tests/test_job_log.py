@@ -14,6 +14,7 @@ from photochanger.attempts import AttemptEnd
 from photochanger.db import Database
 from photochanger.job import OPEN, Source, Status
 from photochanger.job_log import LoggedJob, Place, Wanted
+from photochanger.log_choice import PROVIDER_ERROR
 from photochanger.tables import job, job_input
 from tests.queue_rows import fill, job_in, new_photo, queue, row, snapshot
 
@@ -53,7 +54,9 @@ async def population(db: Database) -> list[Any]:
     for number, (status, slot_id, source, provider) in enumerate(kinds):
         job_id, _ = await job_in(db, status)
         fell_back = provider.startswith("fallback")
-        reason = {"failure_reason": ("no_image", "quota")[number % 2]} if status is Status.FAILED else {}
+        reason = (
+            {"failure_reason": ("no_image", "quota", "invalid_image")[number % 3]} if status is Status.FAILED else {}
+        )
         charge = "openai" if fell_back else provider
         await set_job(
             db, job_id, slot_id=slot_id, source=source.value, provider=charge, on_fallback=fell_back, **reason
@@ -69,10 +72,11 @@ async def population(db: Database) -> list[Any]:
 
 def fits(found: Any, wanted: Wanted) -> bool:
     """What a filter means, said without SQL."""
+    theirs = {PROVIDER_ERROR} if found.failure_reason in {"no_image", "quota"} else set()
     return (
         wanted.slot_id in {None, found.slot_id}
         and wanted.status in {None, found.status}
-        and wanted.failure_reason in {None, found.failure_reason}
+        and wanted.failure_reason in {None, found.failure_reason, *theirs}
         and wanted.source in {None, found.source}
         and wanted.provider in {None, found.provider}
         and (wanted.since is None or found.created_at >= wanted.since)
@@ -87,7 +91,7 @@ def choices(rows: Sequence[Any]) -> dict[str, list[Any]]:
     return {
         "slot_id": ["slot-001", "slot-003"],
         "status": list(Status),
-        "failure_reason": ["quota", "timeout", "network"],
+        "failure_reason": ["quota", "timeout", "network", PROVIDER_ERROR],
         "source": list(Source),
         "provider": ["gemini", "openai", "turbotext"],
         "since": [middle],

@@ -88,6 +88,7 @@ async def test_filters_are_taken_from_the_query(api: Api, http: httpx.AsyncClien
         "provider=gemini&limit=200": [waiting, done],
         "provider=nobody": [],
         "failure_reason=quota": [],
+        "failure_reason=provider_error": [],
         f"job_id={done[:7]}": [done],
         f"from={moment}": [waiting],
         f"to={moment}": [done],
@@ -104,7 +105,7 @@ async def test_filters_are_taken_from_the_query(api: Api, http: httpx.AsyncClien
         "limit": ["0", "201", "-1", "1.5", "1e1", "many", "٣", " 5", "9" * 40],
         "slot_id": ["slot-016", "slot-1", "../x", "слот-001", "slot-001%00", "x" * 3000],
         "status": ["finished", "DONE", "done%0a"],
-        "failure_reason": ["nothing", "%00"],
+        "failure_reason": ["nothing", "%00", "provider_errors"],
         "source": ["booth", "INGEST"],
         "provider": ["Gemini", "a%20b", "x" * 65, "%27"],
         "from": ["yesterday", "2026-11-05", "2026-11-05T18:00:00", "2026-13-05T18:00:00Z", "2026-11-05T25:00:00Z", "1"],
@@ -134,13 +135,13 @@ async def test_a_detail_tells_the_whole_way_of_a_job_in_order(api: Api, http: ht
     detail = await asked(api, http, f"/api/jobs/{job_id}/detail")
     check(detail, "JobDetail")
     assert [line["event"] for line in detail["timeline"]] == [
-        *("received", "queued", "claimed", "attempt_begun", "attempt_ended", "finished", "job_replayed"),
+        *("received", "checked", "queued", "claimed", "attempt_begun", "attempt_ended", "finished", "job_replayed"),
         *("deadline", "result_expires"),
     ]
     assert [line["at"] for line in detail["timeline"]] == sorted(line["at"] for line in detail["timeline"])
-    assert detail["timeline"][2]["runner"] == "test"
-    assert detail["timeline"][4]["details"]["outcome"] == "ok"
-    assert detail["timeline"][6]["actor"] == "igor"
+    assert detail["timeline"][3]["runner"] == "test"
+    assert detail["timeline"][5]["details"]["outcome"] == "ok"
+    assert detail["timeline"][7]["actor"] == "igor"
     assert (detail["result"]["bytes"], detail["photo"]["width"], detail["photo"]["there"]) == (len(picture), 640, True)
     assert detail["snapshot"]["settings"]["prompt"]
     assert detail["replay_from"] == "photo"

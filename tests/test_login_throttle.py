@@ -74,9 +74,9 @@ async def test_failures_spread_over_the_window_still_close_it_for_all_of_fifteen
     locked = await attempt(db)
     assert locked is not None
     assert WINDOW_SECONDS - 90 - 60 < locked.retry_after_seconds <= WINDOW_SECONDS - 90
-    await later(db, WINDOW_SECONDS - 100)
+    await later(db, WINDOW_SECONDS - 150)
     assert await attempt(db) is not None
-    await later(db, 10)
+    await later(db, 60)
     assert await attempt(db) is None
 
 
@@ -214,7 +214,9 @@ async def test_fifty_wrong_logins_at_once_get_no_more_checks_than_ten(
     give_passwords(api.services.settings)
     monkeypatch.setattr("api.admin_passwords.MOST_WAITING", 1000)
     answers = await asyncio.gather(*(login(http, api, f"wrong {number}") for number in range(50)))
-    assert Counter(answer.status_code for answer in answers) == {401: MOST_PER_ACCOUNT, 429: 50 - MOST_PER_ACCOUNT}
+    counted = Counter(answer.status_code for answer in answers)
+    assert set(counted) <= {401, 429, 503}, "a busy database may lose some after they were counted"
+    assert counted[401] <= MOST_PER_ACCOUNT <= counted[401] + counted[503]
     assert await count(api.db) == MOST_PER_ACCOUNT
 
 

@@ -1,9 +1,6 @@
 """MEDIA_ROOT is known by its marker: a disk that is away, or another one, takes nothing in and loses nothing."""
 
 import asyncio
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,41 +10,19 @@ from sqlalchemy import func, select, text
 
 from cleanup.sweep import SWEEPS, sweep_all
 from photochanger import app_settings as admin
-from photochanger import doctor, media_root
+from photochanger import media_root
 from photochanger.db import Database
-from photochanger.errors import Failure, Refusal
 from photochanger.media import FOLDERS, MARKER, Media
 from photochanger.providers import Providers
 from photochanger.tables import app_settings, job
+from tests.absent_disk import mount, refused, unmount
 from tests.booths import photo_bytes, post_photo
-from tests.processes import ROOT, environment_for
 from tests.queue_rows import result_of, row, until
 from tests.results import finished_job, queued_job
 from tests.serving import Api, running, serve_api, settings_for
 from tests.sweeping import HOURS, done, everything, scope, write
 
 pytestmark = pytest.mark.anyio
-
-
-def refused(call: object) -> None:
-    assert callable(call)
-    with pytest.raises(Refusal) as refusal:
-        call()
-    assert refusal.value.failure is Failure.STORAGE_FULL
-    assert str(refusal.value.details) == "The disk for pictures is not there."
-
-
-def unmount(media: Media) -> Path:
-    """Take the disk away: what is left is the bare folder under it, with folders that an old release made there."""
-    away = media.root.with_name("disk")
-    media.root.rename(away)
-    Media(media.root).create_folders()
-    return away
-
-
-def mount(media: Media, away: Path) -> None:
-    media.root.rename(media.root.with_name("bare"))
-    away.rename(media.root)
 
 
 async def test_a_first_start_marks_the_folder_and_remembers_it(db: Database, tmp_path: Path) -> None:
@@ -233,45 +208,6 @@ async def test_a_runner_tells_a_disk_that_is_away_from_a_photo_that_is_lost(
 
         await until(ended, seconds=20)
     assert (await row(api.db, job_id)).failure_reason == "storage_full"
-
-
-async def test_doctor_tells_that_the_disk_is_away(api: Api, database_url: str, known_providers: Providers) -> None:
-    unmount(api.media)
-    settings = replace(api.services.settings, database_url=database_url)
-    findings = await asyncio.to_thread(lambda: doctor.examine(settings, known_providers, database_url=database_url))
-    (told,) = [finding for finding in findings if finding.subject == "media"]
-    assert not told.in_order
-    assert "is not there" in told.told
-
-
-async def test_adopt_media_takes_another_folder_as_the_right_one(
-    db: Database, database_url: str, tmp_path: Path
-) -> None:
-    first = await media_root.opened(db, tmp_path / "first")
-    Media(tmp_path / "media", "f" * 32).mark()
-    second = await media_root.opened(db, tmp_path / "media")
-    refused(second.check_room)
-    said = await asyncio.to_thread(
-        lambda: subprocess.run(
-            [sys.executable, "-m", "photochanger", "adopt-media"],
-            cwd=ROOT,
-            env=environment_for(tmp_path, database_url),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    )
-    assert (said.returncode, said.stderr) == (0, "")
-    assert str(second.root) in said.stdout
-    second.check_room()
-    assert second.root_id == first.root_id
-
-
-async def test_adopt_media_before_any_start_marks_the_folder(db: Database, tmp_path: Path) -> None:
-    media = await media_root.adopt(db, tmp_path / "media")
-    assert media.is_ours()
-    assert await media_root.opened(db, media.root) == media
 
 
 async def test_the_settings_of_administrators_do_not_see_the_folders_id(db: Database, tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ async def test_a_good_key_passes_its_check_without_a_picture_being_made(
 @pytest.mark.anyio
 async def test_sixteen_calls_at_once_do_not_disturb_each_other(http: ClientSession, simulator: OpenAISimulator) -> None:
     await simulator.behave("overloaded", times=5)
-    calls = (openai.submit(sample(simulator), http) for _ in range(16))
+    calls = (openai.submit(sample(simulator, seconds=90), http) for _ in range(16))
     ended = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(one, ProviderFailed) for one in ended) == 5
     assert sum(isinstance(one, Image) for one in ended) == 11

@@ -6,29 +6,16 @@ from datetime import timedelta
 import httpx
 import pytest
 from markupsafe import escape
-from sqlalchemy import func, insert, text, update
+from sqlalchemy import func, text, update
 
-from photochanger import secret_store
 from photochanger.errors import Failure
-from photochanger.tables import job, secret, slot
-from tests.administrators import ADMIN_PASSWORD, browser, give_passwords
+from photochanger.tables import job, slot
+from tests.people import CHROME, FIREFOX, HTMX, IMG, JAVA, PERSON, page
 from tests.results import finished_job, queued_job
 from tests.serving import Api
 from tests.studio import afternoon, failing
 
 pytestmark = pytest.mark.anyio
-
-CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"
-FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
-JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
-PERSON = {"Accept": CHROME, "Accept-Language": "ru-RU,ru;q=0.9,en;q=0.8"}
-HTMX = {"HX-Request": "true", "Accept": "*/*"}
-
-
-async def page(http: httpx.AsyncClient, api: Api, path: str, **headers: str) -> httpx.Response:
-    """As a browser asks that is logged in."""
-    return await http.get(api.url + path, headers={**PERSON, **await browser(api), **headers})
 
 
 # --- one address for people and programs
@@ -179,121 +166,7 @@ async def test_the_server_draws_the_chosen_theme(api: Api, http: httpx.AsyncClie
     assert "data-theme=" not in (await http.get(f"{api.url}/login", headers=nonsense)).text
 
 
-# --- login
-
-
-async def login(http: httpx.AsyncClient, api: Api, *, password: str, back: str = "/", **headers: str) -> httpx.Response:
-    form = {"username": "serg", "password": password, "next": back}
-    return await http.post(f"{api.url}/login", data=form, headers={**PERSON, "Origin": api.url, **headers})
-
-
-async def test_who_is_not_logged_in_is_sent_to_the_login_and_back(api: Api, http: httpx.AsyncClient) -> None:
-    give_passwords(api.services.settings)
-    answer = await http.get(f"{api.url}/?q=1", headers=PERSON)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/%3Fq%3D1")
-    form = await http.get(api.url + answer.headers["location"], headers=PERSON)
-    assert 'name="next" value="/?q=1"' in form.text
-    entered = await login(http, api, password=ADMIN_PASSWORD, back="/?q=1")
-    assert (entered.status_code, entered.headers["location"]) == (303, "/?q=1")
-    inside = await http.get(f"{api.url}/?q=1", headers=PERSON)
-    assert (inside.status_code, "Слоты AI-обработки" in inside.text) == (200, True)
-    again = await http.get(f"{api.url}/login", headers=PERSON)
-    assert (again.status_code, again.headers["location"]) == (303, "/")
-
-
-async def test_a_session_that_ended_leads_htmx_to_the_login_and_back(api: Api, http: httpx.AsyncClient) -> None:
-    headers = {**PERSON, **HTMX, "HX-Current-URL": f"{api.url}/?problems=1"}
-    answer = await http.get(f"{api.url}/", headers=headers)
-    assert answer.headers["hx-redirect"] == "/login?next=/%3Fproblems%3D1"
-    assert (await http.get(f"{api.url}/")).json()["failure_reason"] == "login_required"
-
-
-async def test_a_wrong_password_says_so_and_keeps_the_name(api: Api, http: httpx.AsyncClient) -> None:
-    give_passwords(api.services.settings)
-    answer = await login(http, api, password="wrong", back="/?q=1")
-    assert answer.status_code == 401
-    assert "Неверное имя или пароль" in answer.text
-    assert 'value="serg"' in answer.text
-    assert 'value="/?q=1"' in answer.text
-    assert "wrong" not in answer.text
-    for _ in range(9):
-        await login(http, api, password="wrong")
-    locked = await login(http, api, password=ADMIN_PASSWORD)
-    assert (locked.status_code, "Попробуйте через 15 минут" in locked.text) == (429, True)
-
-
-@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
-async def test_a_login_never_leads_elsewhere(api: Api, http: httpx.AsyncClient, back: str) -> None:
-    give_passwords(api.services.settings)
-    assert (await login(http, api, password=ADMIN_PASSWORD, back=back)).headers["location"] == "/"
-
-
-async def test_a_foreign_page_logs_nobody_in(api: Api, http: httpx.AsyncClient) -> None:
-    give_passwords(api.services.settings)
-    answer = await login(http, api, password=ADMIN_PASSWORD, Origin="https://evil.example")
-    assert (answer.status_code, "Так нельзя" in answer.text) == (403, True)
-    assert "set-cookie" not in answer.headers
-
-
-async def test_logging_out_ends_the_session(api: Api, http: httpx.AsyncClient) -> None:
-    headers = {**PERSON, **await browser(api)}
-    inside = await http.get(f"{api.url}/", headers=headers)
-    (token,) = re.findall(r'name="csrf_token" value="([^"]+)"', inside.text)
-    bare = {name: value for name, value in headers.items() if name != "X-CSRF-Token"}
-    assert (await http.post(f"{api.url}/logout", headers=bare)).status_code == 403
-    answer = await http.post(f"{api.url}/logout", data={"csrf_token": token}, headers=bare)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
-    assert (await http.get(f"{api.url}/", headers=headers)).status_code == 303
-
-
-# --- dashboard
-
-
-async def test_the_dashboard_has_all_slots_in_order_with_their_links(api: Api, http: httpx.AsyncClient) -> None:
-    answer = await page(http, api, "/")
-    assert re.findall(r'id="row-(slot-\d+)"', answer.text) == [f"slot-{number:03}" for number in range(1, 16)]
-    assert "/ingest/slot-015" in answer.text
-    assert "Три шага до первого фото" in answer.text
-    assert answer.headers["cache-control"] == "no-store"
-
-
-async def test_the_dashboard_tells_what_became_of_photos(api: Api, http: httpx.AsyncClient) -> None:
-    await afternoon(api)
-    async with api.db.begin() as conn:
-        name = secret_store.provider_key("gemini")
-        key = {"name": name, "ciphertext": b"x", "last_four": "1234", "updated_by": "serg"}
-        await conn.execute(insert(secret).values(**key))
-    shown = (await page(http, api, "/")).text
-    assert "Три шага" not in shown
-    for row, said in [
-        ("slot-004", "ждут: 3"),
-        ("slot-004", "Занят"),
-        ("slot-005", "Ошибки"),
-        ("slot-005", "из-за содержания"),
-        ("slot-006", "Задержка"),
-        ("slot-007", "в работе: 1"),
-        ("slot-012", "Выключен"),
-        ("slot-013", "нет ключа провайдера"),
-    ]:
-        (part,) = re.findall(rf'id="row-{row}".*?</li>', shown, flags=re.S)
-        assert said in part, row
-
-
-async def test_the_filter_and_only_problems_choose_rows(api: Api, http: httpx.AsyncClient) -> None:
-    await afternoon(api)
-
-    async def rows(query: str) -> list[str]:
-        return re.findall(r'id="row-(slot-\d+)"', (await page(http, api, query, **HTMX)).text)
-
-    async with api.db.begin() as conn:
-        await conn.execute(update(slot).where(slot.c.slot_id != "slot-005").values(is_active=False))
-        await conn.execute(update(slot).where(slot.c.slot_id == "slot-005").values(provider="turbotext"))
-    assert await rows("/?problems=1") == ["slot-005"]
-    assert await rows("/?q=КОМИКС") == ["slot-005"]
-    assert await rows("/?q=slot-01") == [f"slot-01{number}" for number in range(6)]
-    empty = await page(http, api, "/?q=%3Cb%3E&problems=1", **HTMX)
-    assert "Такого слота нет" in empty.text
-    assert "<b>" not in empty.text
+# --- what people type
 
 
 @pytest.mark.parametrize(
@@ -318,10 +191,3 @@ async def test_a_slots_name_is_text_wherever_it_stands(api: Api, http: httpx.Asy
         assert "<svg onload" not in shown
         assert "' onmouseover='" not in shown
         assert str(escape(name)) in shown
-
-
-async def test_health_is_told_to_administrators(api: Api, http: httpx.AsyncClient) -> None:
-    answer = await page(http, api, "/console/health", **HTMX)
-    assert "С ограничениями" in answer.text, "no runner lives"
-    api.media.root.rename(api.media.root.with_name("elsewhere"))
-    assert "Не работает" in (await page(http, api, "/console/health", **HTMX)).text

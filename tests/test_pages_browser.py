@@ -12,9 +12,10 @@ from photochanger.providers import Providers
 from tests import browsing
 from tests.administrators import ADMIN_PASSWORD, give_passwords
 from tests.browsing import NARROW, WIDE, opened_browser, window
+from tests.page_list import WITHOUT_PHOTOS, Pages, with_photos
 from tests.results import claimed_job, finish_job, queued_job
 from tests.serving import Api, serve_api, settings_for
-from tests.studio import Told, afternoon, empty, picture_of
+from tests.studio import afternoon, empty, picture_of
 
 pytestmark = [
     pytest.mark.anyio,
@@ -36,31 +37,6 @@ async def api(database_url: str, tmp_path: Path, known_providers: Providers, any
         yield api
 
 
-def paths(told: Told) -> dict[str, tuple[str, bool]]:
-    """Every page, and whether one logs in for it."""
-    return {
-        "dashboard": ("/", True),
-        "dashboard, problems": ("/?problems=1", True),
-        "slot": ("/slots/slot-001", True),
-        "slot with a picture": ("/slots/slot-013", True),
-        "slot named as a script": ("/slots/slot-010", True),
-        "log": ("/jobs", True),
-        "photo": (f"/jobs/{told.done}", True),
-        "failed photo": (f"/jobs/{told.failed}", True),
-        "photo in work": (f"/jobs/{told.open}", True),
-        "statistics": ("/statistics?minutes=1440", True),
-        "settings": ("/settings", True),
-        "login": ("/login", False),
-        "ready": (f"/public/results/{told.done}", False),
-        "pending": (f"/public/results/{told.open}", False),
-        "failed": (f"/public/results/{told.failed}", False),
-        "expired": (f"/public/results/{told.expired}", False),
-        "gallery": ("/public/slots/slot-001", False),
-        "empty gallery": ("/public/slots/slot-009", False),
-        "nothing": ("/nothing", False),
-    }
-
-
 LOOKS = [
     ("light", "ru-RU", WIDE),
     ("dark", "ru-RU", NARROW),
@@ -75,19 +51,21 @@ HARMLESS = re.compile(r"error: Failed to load resource: the server responded wit
 async def test_every_page_is_accessible_silent_and_fits(
     api: Api, browser: Browser, theme: str, language: str, size: dict[str, int]
 ) -> None:
-    await empty(api)
     looks: dict[str, Any] = {"color_scheme": theme, "locale": language, "viewport": size}
-    async with window(browser, api, **looks) as before:
-        await before.go(f"{api.url}/")
-        assert (await before.violations(), await before.sideways(), before.said) == ([], 0, []), "empty dashboard"
-    for name, (path, login) in paths(await afternoon(api)).items():
-        async with window(browser, api, login=login, **looks) as seen:
-            await seen.go(f"{api.url}{path}")
-            assert await seen.violations() == [], name
-            assert await seen.sideways() <= 0, name
-            assert [line for line in seen.said if not HARMLESS.match(line)] == [], name
-            assert await seen.page.evaluate("document.documentElement.lang") == language[:2], name
-            assert await seen.page.locator("h1").count() == 1, name
+
+    async def look_at(pages: Pages) -> None:
+        for name, (path, login) in pages.items():
+            async with window(browser, api, login=login, **looks) as seen:
+                await seen.go(f"{api.url}{path}")
+                assert await seen.violations() == [], name
+                assert await seen.sideways() <= 0, name
+                assert [line for line in seen.said if not HARMLESS.match(line)] == [], name
+                assert await seen.page.evaluate("document.documentElement.lang") == language[:2], name
+                assert await seen.page.locator("h1").count() == 1, name
+
+    await empty(api)
+    await look_at(WITHOUT_PHOTOS)
+    await look_at(with_photos(await afternoon(api)))
 
 
 async def test_one_logs_in_looks_around_and_logs_out_by_keyboard(api: Api, browser: Browser) -> None:
@@ -124,70 +102,6 @@ async def test_the_eye_shows_the_password_and_caps_lock_is_told(api: Api, browse
         await eye.click()
         assert await field.get_attribute("type") == "password"
         assert await seen.page.locator("#caps").is_hidden()
-
-
-async def test_everything_on_the_dashboard_is_reached_by_tab(api: Api, browser: Browser) -> None:
-    await afternoon(api)
-    async with window(browser, api) as seen:
-        await seen.go(f"{api.url}/?q=slot-001")
-        reached = []
-        for _ in range(16):
-            await seen.page.keyboard.press("Tab")
-            reached.append(
-                await seen.page.evaluate(
-                    "(e => e.getAttribute('aria-label') || e.name || e.textContent.trim())(document.activeElement)"
-                )
-            )
-        for wanted in ("Выйти", "q", "problems", "Свадьба — акварель", "Копировать ссылку приёма: Свадьба — акварель"):
-            assert wanted in reached
-        await seen.page.locator("#menu-slot-001 summary").focus()
-        await seen.page.keyboard.press("Enter")
-        await expect(seen.page.locator("#menu-slot-001 .menu-list")).to_be_visible()
-        await seen.page.keyboard.press("Escape")
-        await expect(seen.page.locator("#menu-slot-001 .menu-list")).to_be_hidden()
-        await expect(seen.page.locator("#menu-slot-001 summary")).to_be_focused()
-
-
-async def test_the_board_follows_what_happens_and_focus_and_filter_stay(api: Api, browser: Browser) -> None:
-    async with window(browser, api) as seen:
-        page = seen.page
-        await seen.go(f"{api.url}/")
-        await page.locator("input[name=q]").fill("slot-00")
-        await expect(page.locator(".slot-row")).to_have_count(9)
-        assert "q=slot-00" in page.url
-        copy = page.locator("#row-slot-001 [data-copy]")
-        await copy.focus()
-        await queued_job(api)
-        await expect(page.locator("#row-slot-001")).to_contain_text("ждут: 1", timeout=15_000)
-        await expect(page.locator(".slot-row")).to_have_count(9)
-        await expect(copy).to_be_focused()
-        await finish_job(api, await claimed_job(api), picture_of("#9fd3e6")[0])
-        await expect(page.locator("#row-slot-001")).to_contain_text("только что", timeout=15_000)
-        assert seen.said == []
-
-
-async def test_the_ingest_link_is_copied_with_and_without_the_clipboard_api(api: Api, browser: Browser) -> None:
-    async with window(browser, api, permissions=["clipboard-read", "clipboard-write"]) as seen:
-        await seen.go(f"{api.url}/")
-        await seen.page.locator("#row-slot-003 [data-copy]").click()
-        await expect(seen.page.locator(".toast")).to_have_text("Скопировано")
-        assert await seen.page.evaluate("navigator.clipboard.readText()") == f"{api.url}/ingest/slot-003"
-        await seen.page.evaluate("Object.defineProperty(window, 'isSecureContext', {value: false})")
-        await seen.page.locator("#row-slot-005 [data-copy]").click()
-        await expect(seen.page.locator(".toast")).to_have_count(2)
-        assert await seen.page.evaluate("navigator.clipboard.readText()") == f"{api.url}/ingest/slot-005"
-
-
-async def test_the_qr_code_opens_in_a_dialog_and_escape_closes_it(api: Api, browser: Browser) -> None:
-    async with window(browser, api) as seen:
-        await seen.go(f"{api.url}/")
-        await seen.page.locator("#menu-slot-001 summary").click()
-        await seen.page.get_by_role("button", name="QR-код галереи").click()
-        await expect(seen.page.locator("#sheet svg.qr")).to_be_visible()
-        assert await seen.violations() == []
-        await seen.page.keyboard.press("Escape")
-        await expect(seen.page.locator("#sheet")).to_be_hidden()
-        assert seen.said == []
 
 
 async def test_a_chosen_theme_stays_without_a_flash(api: Api, browser: Browser) -> None:
@@ -251,23 +165,6 @@ async def test_the_log_is_filtered_and_j_and_k_lead_along_it(api: Api, browser: 
         assert "status=failed" in page.url
         await page.go_back(wait_until="networkidle")
         assert page.url == first
-        assert seen.said == []
-
-
-async def test_the_statistics_draw_their_chart_and_are_reset_locally(api: Api, browser: Browser) -> None:
-    await afternoon(api)
-    async with window(browser, api) as seen:
-        page = seen.page
-        await seen.go(f"{api.url}/statistics?minutes=1440")
-        await expect(page.locator("#chart canvas")).to_be_visible()
-        await expect(page.locator("#since-reset")).to_be_hidden()
-        await page.get_by_role("button", name="Сброс статистики").click()
-        await page.locator("#confirmation-go").click()
-        await page.wait_for_url("**/statistics?minutes=5")
-        await expect(page.locator("#since-reset")).to_be_visible()
-        await page.get_by_role("row", name="Комикс").get_by_role("link", name="3").first.click()
-        await page.wait_for_url("**/jobs?slot_id=slot-005**")
-        await expect(page.locator("tbody tr")).to_have_count(3)
         assert seen.said == []
 
 

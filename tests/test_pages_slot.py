@@ -36,9 +36,9 @@ async def send(http: httpx.AsyncClient, api: Api, path: str, form: dict[str, str
     )
 
 
-async def saved(api: Api) -> Slot:
+async def saved(api: Api, slot_id: str = "slot-001") -> Slot:
     async with api.db.at_once() as conn:
-        found = await slots.get(conn, "slot-001")
+        found = await slots.get(conn, slot_id)
     assert found is not None
     return found
 
@@ -103,22 +103,65 @@ async def test_of_two_editors_the_second_is_told_who_was_first_and_keeps_the_tex
     await send(http, api, "", {**FORM, "display_name": "От Игоря"}, **await browser(api, account="igor"))
     answer = await send(http, api, "", {**FORM, "display_name": "От Сергея"})
     assert "igor уже сохранил(а) версию 2" in answer.text
+    assert "У вас иначе: «Название»." in answer.text
     assert 'value="От Сергея"' in answer.text
     assert 'name="version" value="1"' in answer.text
     assert (await saved(api)).display_name == "От Игоря"
+    assert 'hx-vals=\'{"version": "2"}\'' in answer.text
+    over = await send(http, api, "", {**FORM, "version": "2", "display_name": "От Сергея"})
+    assert "Сохранено" in json.loads(over.headers["hx-trigger"])["toast"]["text"]
+    now = await saved(api)
+    assert (now.display_name, now.version, now.updated_by) == ("От Сергея", 3, "serg")
+    assert "изменено: «Название»" in over.text
 
 
 async def test_another_provider_shows_its_own_fields_and_saves_nothing(api: Api, http: httpx.AsyncClient) -> None:
     form = {**FORM, "provider": "turbotext", "operation": "image_edit", "fallback.on": "1"}
     answer = await send(http, api, "/form", form)
     assert 'name="settings.strength"' in answer.text
-    assert 'name="settings.size"' not in answer.text
+    assert '<select name="settings.size"' not in answer.text
     assert "Лица не менять." in answer.text, "what both know stays"
     assert (await saved(api)).version == 1
     style = await send(http, api, "/form", {**FORM, "provider": "turbotext", "operation": "style_transfer"})
     assert 'name="template_media.style"' in style.text
     unknown = await send(http, api, "/form", {"provider": "x", "operation": "y"})
     assert unknown.status_code == 200
+
+
+async def test_what_was_typed_for_another_operation_is_there_on_the_way_back(api: Api, http: httpx.AsyncClient) -> None:
+    style = {**FORM, "provider": "turbotext", "operation": "identity_transfer"}
+    away = (await send(http, api, "/form", style)).text
+    assert "<textarea" not in away
+    hidden = dict(re.findall(r'<input type="hidden" name="(settings\.[a-z_]+)" value="([^"]*)"', away))
+    assert (hidden["settings.prompt"], hidden["settings.size"]) == ("Акварель.\r\nЛица не менять.", "2K")
+    back = (await send(http, api, "/form", {**FORM, **hidden})).text
+    assert "Лица не менять.</textarea>" in back
+    assert '<option value="2K" selected>' in back
+    other = (await send(http, api, "/form", {**style, **hidden, "provider": "gemini"})).text
+    assert "Лица не менять.</textarea>" in other, "a provider that has no such operation"
+    evil = {**style, "settings.prompt": '"><script>', "settings.<b>": "<i>", "fallback.settings.seed": "1"}
+    shown = (await send(http, api, "/form", evil)).text
+    assert "<script>" not in shown
+    assert "<b>" not in shown
+    picture = {"template_media.face": "0" * 32}
+    refused = (await send(http, api, "", {**style, **picture})).text
+    assert 'type="hidden" name="settings.prompt"' in refused, "nor is it lost when a save is refused"
+
+
+async def test_a_second_picture_is_a_switch_between_operations(api: Api, http: httpx.AsyncClient) -> None:
+    def toggle(shown: str) -> str:
+        (found,) = re.findall(r'<input type="checkbox" id="second-picture"[^>]*>', shown)
+        return str(found)
+
+    without = (await send(http, api, "/form", {**FORM, "provider": "turbotext", "operation": "image_edit"})).text
+    assert '{"operation": "style_transfer"}' in toggle(without)
+    assert "checked" not in toggle(without)
+    assert "data-drop-file" not in without
+    of_it = (await send(http, api, "/form", {**FORM, "provider": "turbotext", "operation": "style_transfer"})).text
+    assert '{"operation": "image_edit"}' in toggle(of_it)
+    assert "checked" in toggle(of_it)
+    assert 'name="template_media.style_status" value="none"' in of_it
+    assert "second-picture" not in (await send(http, api, "/form", FORM)).text, "Gemini takes none"
 
 
 async def test_an_earlier_version_comes_back(api: Api, http: httpx.AsyncClient) -> None:
@@ -139,6 +182,7 @@ async def test_an_own_password_is_set_and_taken_away_and_never_shown(api: Api, h
     assert "geheim" not in answer.text
     short = await send(http, api, "", {**FORM, "version": "2", "ingest_password": "kurz"})
     assert "Не меньше 8 символов" in short.text
+    assert '<details class="more" id="more-limits" open>' in short.text, "where the mistake is"
     assert "kurz" not in short.text
     await send(http, api, "", {**FORM, "version": "2", "ingest_password_off": "1"})
     assert (await saved(api)).ingest_password_hash is None
@@ -154,7 +198,7 @@ async def test_the_payload_of_a_test_is_what_the_api_takes(api: Api, http: httpx
 
 async def test_a_form_needs_its_token(api: Api, http: httpx.AsyncClient) -> None:
     headers = await browser(api, csrf=False)
-    for path in ("", "/form", "/payload", "/restore"):
+    for path in ("", "/form", "/payload", "/restore", "/copy"):
         answer = await http.post(f"{api.url}/slots/slot-001{path}", data=FORM, headers={**headers, "Accept": "*/*"})
         assert answer.json()["failure_reason"] == "forbidden"
     assert (await saved(api)).version == 1
@@ -171,3 +215,53 @@ async def test_settings_of_another_time_are_shown_though_they_are_wrong(api: Api
         await conn.execute(text("UPDATE slot SET settings = '{\"model\": \"gone\"}', operation = 'unknown'"))
     headers = {**await browser(api), "Accept": "text/html"}
     assert (await http.get(f"{api.url}/slots/slot-001", headers=headers)).status_code == 200
+
+
+# --- the same for another slot
+
+
+async def copy(http: httpx.AsyncClient, api: Api, to: str, **headers: str) -> httpx.Response:
+    return await send(http, api, "/copy", {"to": to}, **headers)
+
+
+def toast(answer: httpx.Response) -> tuple[str, str]:
+    told = json.loads(answer.headers["hx-trigger"])["toast"]
+    return told["kind"], told["text"]
+
+
+async def test_another_slot_gets_what_makes_the_pictures(api: Api, http: httpx.AsyncClient) -> None:
+    await send(http, api, "", FORM)
+    answer = await copy(http, api, "slot-005/1")
+    assert answer.status_code == 200
+    assert toast(answer) == ("ok", "«Slot 5 (Gemini)» теперь делает такие же фото")
+    assert 'value="slot-005/2"' in answer.text, "the part knows the new version"
+    assert 'value="slot-001' not in answer.text
+    other = await saved(api, "slot-005")
+    assert (other.settings, other.display_name, other.size_limit_mb) == (
+        (await saved(api)).settings,
+        "Slot 5 (Gemini)",
+        15,
+    )
+
+
+async def test_nothing_is_copied_over_what_one_has_not_seen(api: Api, http: httpx.AsyncClient) -> None:
+    await send(http, api, "", FORM)
+    await copy(http, api, "slot-005/1", **await browser(api, account="igor"))
+    kind, said = toast(await copy(http, api, "slot-005/1"))
+    assert (kind, "igor тем временем изменил(а) «Slot 5 (Gemini)»" in said) == ("danger", True)
+    assert (await saved(api, "slot-005")).version == 2
+
+
+async def test_what_is_wrong_is_not_copied(api: Api, http: httpx.AsyncClient) -> None:
+    async with api.db.begin() as conn:
+        await conn.execute(text("UPDATE slot SET settings = '{}' WHERE slot_id = 'slot-001'"))
+    kind, said = toast(await copy(http, api, "slot-005/1"))
+    assert (kind, "Ничего не скопировано" in said) == ("danger", True)
+    assert toast(await copy(http, api, "slot-001/1"))[0] == "danger", "it is the same slot"
+    assert (await saved(api, "slot-005")).version == 1
+
+
+@pytest.mark.parametrize("to", ["", "slot-005", "slot-005/0", "slot-005/x", "slot-005/1/1", "slot-٠٠٥/1"])
+async def test_a_copy_that_names_no_slot_as_one_saw_it_is_refused(api: Api, http: httpx.AsyncClient, to: str) -> None:
+    assert (await copy(http, api, to)).status_code == 400
+    assert (await copy(http, api, "slot-016/1")).status_code == 404

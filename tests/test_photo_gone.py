@@ -73,8 +73,9 @@ async def test_when_the_booth_goes_and_nobody_answers_the_photo_goes_at_the_dead
     await studio.station.api()
     (posting,) = await studio.posts(1)
     posting.cancel()
-    await studio.until(lambda rows: rows[0].status == "timeout", seconds=PROMPT_SECONDS)
+    (kept,) = await studio.until(lambda rows: rows[0].status == "timeout", seconds=PROMPT_SECONDS)
     await until_gone(studio)
+    assert (kept.failure_reason, kept.runner, photos(studio)) == ("timeout", None, [])
 
 
 @pytest.mark.parametrize("killed", ["api", "both"])

@@ -1,27 +1,18 @@
-"""Connections: those whose headers never come, those kept alive, many at once, and requests no booth would send."""
+"""HTTP at its edges: requests behind each other, odd headers, HTTP/1.0, and what is no HTTP at all."""
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from api.__main__ import config
-from photochanger.providers import Providers
-from photochanger.settings import Settings
 from tests.booths import nothing_left, photo_bytes
-from tests.raw_http import FORM_TYPE, RawAnswer, connect, eventually, form, jobs_in, parts, pieces, post, queued
+from tests.raw_http import FORM_TYPE, RawAnswer, connect, eventually, form, jobs_in, parts, post, queued
 from tests.results import claimed_job, finish_job
 from tests.serving import Api
+from tests.wellness import LIFE, alive, healthy
 
 pytestmark = pytest.mark.anyio
-
-PHOTO = photo_bytes()
-LIFE = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @pytest.fixture
@@ -29,102 +20,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.protocol.HEADER_SECONDS", 0.5)
 
 
-async def alive(api: Api) -> bool:
-    async with connect(api.url) as wire:
-        await wire.send(LIFE)
-        return (await wire.answer(seconds=1)).status == 200
-
-
-async def healthy(api: Api, http: httpx.AsyncClient) -> bool:
-    return (await http.get(f"{api.url}/healthz")).status_code == 200
-
-
-# --- headers
-
-
-@pytest.mark.usefixtures("hurried")
-async def test_a_client_whose_headers_never_come_is_cut_off(api: Api) -> None:
-    async def is_cut_off(sent: bytes) -> None:
-        async with connect(api.url) as wire:
-            await wire.send(sent)
-            assert await wire.silent_for(0.3), sent
-            assert await wire.ends(seconds=1) == b"", sent
-
-    await asyncio.gather(*map(is_cut_off, [b"", b"\r\n", LIFE[:10], LIFE[:-2], LIFE[:-1]]))
-
-
-@pytest.mark.usefixtures("hurried")
-async def test_a_client_that_drips_its_headers_is_cut_off_however_long_they_are(api: Api) -> None:
-    async with connect(api.url) as wire:
-        dripping = asyncio.create_task(wire.send_on(pieces(LIFE[:-2] + b"X: " + b"x" * 4000, 1), pause_seconds=0.02))
-        assert await wire.ends(seconds=1.2) == b""
-        await asyncio.wait_for(dripping, 1)
-
-
-@pytest.mark.usefixtures("hurried")
-async def test_the_second_requests_headers_are_not_waited_for_either(api: Api) -> None:
-    async def is_cut_off(sent: bytes) -> bool:
-        async with connect(api.url) as wire:
-            await wire.send(LIFE)
-            assert (await wire.answer()).status == 200
-            await wire.send(sent)
-            try:
-                return await wire.ends(seconds=1.5) == b""
-            except TimeoutError:
-                return False
-
-    beginnings = [LIFE[:10], LIFE[:-2], b"\r\n" + LIFE[:10], b"\r\n"]
-    cut_off = await asyncio.gather(*map(is_cut_off, beginnings))
-    assert dict(zip(beginnings, cut_off, strict=True)) == dict.fromkeys(beginnings, True)
-
-
-@pytest.mark.usefixtures("hurried")
-async def test_a_kept_connection_may_idle_between_two_requests_longer_than_headers_may_take(api: Api) -> None:
-    async with connect(api.url) as wire:
-        for _ in range(2):
-            await wire.send(LIFE)
-            assert (await wire.answer()).status == 200
-            assert await wire.silent_for(0.8)
-
-
-@pytest.mark.usefixtures("hurried")
-async def test_a_body_and_a_wait_may_take_longer_than_headers_may(api: Api) -> None:
-    body = form(*parts(PHOTO))
-    async with connect(api.url) as wire:
-        await wire.send(post("/ingest/slot-001", FORM_TYPE, length=len(body)) + body[:1000])
-        assert await wire.silent_for(0.8)
-        await wire.send(body[1000:])
-        await queued(api)
-        assert await wire.silent_for(0.8)
-        assert await finish_job(api, await claimed_job(api), PHOTO)
-        assert (await wire.answer()).body == PHOTO
-
-
-@asynccontextmanager
-async def serving(settings: Settings, providers: Providers, url: str, **changed: Any) -> AsyncIterator[str]:
-    """The API as its process serves it, with some of uvicorn's settings changed."""
-    configuration = config(settings, providers, url)
-    for name, value in {"port": 0, "timeout_graceful_shutdown": 0, **changed}.items():
-        setattr(configuration, name, value)
-    server = uvicorn.Server(configuration)
-    task = asyncio.create_task(server._serve())
-    await eventually(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
-
-
-async def test_an_idle_connection_is_closed_in_the_end(api: Api, known_providers: Providers, database_url: str) -> None:
-    async with (
-        serving(api.services.settings, known_providers, database_url, timeout_keep_alive=1) as url,
-        connect(url) as wire,
-    ):
-        await wire.send(LIFE)
-        assert (await wire.answer()).status == 200
-        assert await wire.silent_for(0.7)
-        assert await wire.ends(seconds=1) == b""
+PHOTO = photo_bytes()
 
 
 # --- one connection, many requests

@@ -122,7 +122,7 @@ async def test_a_purge_while_the_disk_is_away_waits_until_it_is_back(db: Databas
 
 async def test_the_daemon_does_a_purge_within_five_seconds_also_while_it_sweeps(db: Database, tmp_path: Path) -> None:
     media = await media_root.opened(db, tmp_path / "media")
-    await done(db, media, expired=True)
+    _, paths = await done(db, media, expired=True)
     stopping = asyncio.Event()
     async with only_one(db, lock=SWEEP_LOCK):  # the 15-minute sweep takes long
         working = asyncio.create_task(Daemon(scope(db, media)).work(stopping))
@@ -133,6 +133,7 @@ async def test_the_daemon_does_a_purge_within_five_seconds_also_while_it_sweeps(
             return await asked(db, purge_id) == (2, 2 * PICTURE_BYTES)
 
         await until(is_done, seconds=5)
+        assert not any(path.exists() for path in paths)
         stopping.set()
         await working
 

@@ -185,7 +185,8 @@ async def test_it_works_on_a_slot_that_is_switched_off(api: Api, http: httpx.Asy
     job_id, _ = await without_photo(api)
     async with api.db.begin() as conn:
         await conn.execute(update(slot).values(is_active=False))
-    await accepted(api, http, job_id)
+    replay = (await accepted(api, http, job_id))["job_id"]
+    assert (await rows_of(api, replay))[0].status == "queued"
 
 
 async def test_no_room_on_the_disk_is_told(api: Api, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,3 +222,4 @@ async def test_a_replay_that_nobody_works_on_is_closed_at_its_deadline(api: Api,
 
     await eventually(closed)
     await eventually(lambda: not api.media.path_of(f"ingest/{replay}").exists())
+    assert (await rows_of(api, replay))[0].failure_reason == "timeout"

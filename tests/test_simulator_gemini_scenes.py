@@ -200,13 +200,23 @@ async def test_a_dripping_answer_is_whole_in_the_end(simulators: Simulators) -> 
     assert len(first) < int(response.headers["Content-Length"])
 
 
-@pytest.mark.parametrize("given", [{"name": "ok", "delay_seconds": 0.3}, {"name": "slow", "seconds": 0.3}])
-async def test_a_delay_is_kept_whatever_the_picture_takes(simulators: Simulators, given: Document) -> None:
-    await simulators.behave(**given)
-    started = time.perf_counter()
-    status, _ = await simulators.ask(asking())
-    assert status == 200
-    assert 0.3 <= time.perf_counter() - started < 0.45
+@pytest.mark.parametrize(("name", "parameter"), [("ok", "delay_seconds"), ("slow", "seconds")])
+async def test_a_delay_is_kept_whatever_the_picture_takes(simulators: Simulators, name: str, parameter: str) -> None:
+    """The picture is made within the delay: it does not come on top. Judged by the best of some on a busy machine."""
+
+    async def seconds(behaviour: str, **given: Any) -> float:
+        await simulators.behave(behaviour, times=1, **given)
+        started = time.perf_counter()
+        assert (await simulators.ask(asking()))[0] == 200
+        return time.perf_counter() - started
+
+    for _ in range(5):
+        picture = await seconds("ok")
+        taken = await seconds(name, **{parameter: 2 * picture})
+        assert taken >= 2 * picture
+        if taken < 2.8 * picture:
+            return
+    pytest.fail("the picture's own time came on top of the delay each time")
 
 
 def test_no_behaviour_is_left_untried() -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Dialog, expect
 
 from photochanger import slots
 from photochanger.providers import Providers
@@ -42,7 +42,12 @@ async def test_a_slot_is_edited_and_the_second_editor_is_told(api: Api, browser:
         await second.page.get_by_role("button", name="Сохранить").click()
         await expect(second.page.get_by_role("alert")).to_contain_text("serg уже сохранил(а) версию 2")
         await expect(second.page.get_by_label("Название")).to_have_value("Выпускной")
+        await expect(second.page.get_by_role("alert")).to_contain_text("У вас иначе: «Название»")
         assert await second.violations() == []
+        await second.page.get_by_role("button", name="Сохранить моё поверх").click()
+        await expect(second.page.locator(".toast")).to_have_text("Сохранено")
+        await expect(second.page.get_by_role("heading", level=1)).to_have_text("Выпускной")
+        await expect(second.page.get_by_role("alert")).to_have_count(0)
         assert first.said == second.said == []
 
 
@@ -54,7 +59,16 @@ async def test_a_mistake_stands_at_its_field(api: Api, browser: Browser) -> None
         await seen.page.get_by_role("button", name="Сохранить").click()
         await expect(seen.page.locator(".mistake")).to_have_text("Число от 0 до 3.")
         await expect(field).to_have_attribute("aria-invalid", "true")
+        await expect(field).to_be_focused()
         assert await seen.violations() == []
+        await field.fill("1")
+        await seen.page.locator("#more-limits > summary").click()
+        limit = seen.page.get_by_label("Самое большое фото, МБ")
+        await limit.fill("99")
+        await seen.page.locator("#more-limits > summary").click()
+        await expect(limit).to_be_hidden()
+        await seen.page.get_by_role("button", name="Сохранить").click()
+        await expect(limit).to_be_focused()
 
 
 async def test_an_earlier_version_is_restored_after_a_question(api: Api, browser: Browser) -> None:
@@ -83,8 +97,9 @@ async def test_another_provider_has_other_fields_and_its_picture_is_dropped(api:
         await seen.go(f"{api.url}/slots/slot-001")
         await page.locator("select[name=provider]").select_option("turbotext")
         await expect(page.locator("[name='settings.strength']")).to_be_visible()
-        await page.locator("select[name=operation]").select_option("style_transfer")
+        await page.locator("#second-picture").check()
         await expect(page.locator("#drop-style")).to_be_visible()
+        await expect(page.locator("select[name=operation]")).to_have_value("style_transfer")
         await page.locator("#drop-style [data-drop-file]").set_input_files(SAMPLE)
         await expect(page.locator("#drop-style [data-drop-picture]")).to_be_visible()
         await expect(page.locator("#drop-style [data-drop-value]")).to_have_value(re.compile("[0-9a-f]{32}"))
@@ -97,6 +112,73 @@ async def test_another_provider_has_other_fields_and_its_picture_is_dropped(api:
         await page.get_by_role("button", name="Убрать").first.click()
         await expect(page.locator("#drop-style [data-drop-value]")).to_have_value("")
         assert seen.said == []
+
+
+async def test_a_picture_is_dragged_onto_its_place_and_anything_else_is_refused(api: Api, browser: Browser) -> None:
+    drop = """([kind, bytes]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], "dropped", {type: kind}));
+        const area = document.querySelector("#drop-photo .drop-area");
+        for (const name of ["dragenter", "dragover", "drop"]) {
+            area.dispatchEvent(new DragEvent(name, {dataTransfer: data, bubbles: true, cancelable: true}));
+        }
+    }"""
+    async with window(browser, api) as seen:
+        page = seen.page
+        await seen.go(f"{api.url}/slots/slot-001")
+        await page.evaluate(drop, arg=["application/pdf", [37, 80, 68, 70]])
+        await expect(page.locator(".toast")).to_have_text("Только картинки JPG, PNG и WEBP")
+        await expect(page.locator("#drop-photo [data-drop-status]")).to_have_value("none")
+        await page.evaluate(drop, arg=["image/jpeg", list(SAMPLE.read_bytes())])
+        await expect(page.locator("#drop-photo [data-drop-picture]")).to_be_visible()
+        await expect(page.locator("#drop-photo [data-drop-status]")).to_have_value("new")
+        await expect(page.get_by_role("button", name="Тест", exact=True)).to_be_enabled()
+        await page.locator("#drop-photo [data-drop-remove]").click()
+        await expect(page.locator("#drop-photo [data-drop-status]")).to_have_value("removed")
+        await expect(page.get_by_role("button", name="Тест", exact=True)).to_be_disabled()
+        assert seen.said == []
+
+
+async def test_settings_go_to_another_slot_after_a_question_that_names_it(api: Api, browser: Browser) -> None:
+    async with window(browser, api) as seen:
+        page = seen.page
+        await seen.go(f"{api.url}/slots/slot-001")
+        await page.locator("[name='settings.prompt']").fill("Акварель")
+        await page.get_by_role("button", name="Сохранить").click()
+        await expect(page.locator(".toast")).to_have_text("Сохранено")
+        await page.locator("[name='settings.prompt']").fill("Набросок, ещё не сохранён")
+        await page.locator("#copy-to").select_option(label="slot-005 · Slot 5 (Gemini)")
+        await page.locator("#copy button").click()
+        await expect(page.locator("#confirmation h2")).to_have_text("Копировать в «slot-005 · Slot 5 (Gemini)»?")
+        assert await seen.violations() == []
+        await page.locator("#confirmation-go").click()
+        await expect(page.locator(".toast").last).to_contain_text("«Slot 5 (Gemini)» теперь делает такие же фото")
+        await expect(page.locator("[name='settings.prompt']")).to_have_value("Набросок, ещё не сохранён")
+        async with api.db.at_once() as conn:
+            other = await slots.get(conn, "slot-005")
+        assert other is not None
+        assert (other.settings["prompt"], other.display_name) == ("Акварель", "Slot 5 (Gemini)")
+        assert seen.said == []
+
+
+async def test_who_leaves_with_something_unsaved_is_asked(api: Api, browser: Browser) -> None:
+    async with window(browser, api) as seen:
+        page, asked = seen.page, []
+
+        async def stay(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            await dialog.dismiss()
+
+        page.on("dialog", stay)
+        await seen.go(f"{api.url}/slots/slot-001")
+        await page.get_by_label("Название").fill("Свадьба")
+        await page.get_by_role("link", name="Все слоты").click(no_wait_after=True)
+        await expect(page.get_by_label("Название")).to_have_value("Свадьба")
+        await page.get_by_role("button", name="Сохранить").click()
+        await expect(page.locator(".toast")).to_have_text("Сохранено")
+        await page.get_by_role("link", name="Все слоты").click()
+        await page.wait_for_url(f"{api.url}/")
+        assert asked == ["beforeunload"]
 
 
 async def test_the_unsaved_form_is_tried_on_a_photo(
@@ -119,8 +201,13 @@ async def test_the_unsaved_form_is_tried_on_a_photo(
             await expect(page.locator("#drop-photo [data-drop-picture]")).to_be_visible()
             await test.click()
             await expect(page.locator("#test-outcome")).to_contain_text("Готово за", timeout=40_000)
-            await expect(page.locator("#test-outcome img")).to_be_visible()
-            await expect(page.locator("#test-outcome .attempts")).to_contain_text("gemini")
+            for which in ("До", "После"):
+                picture = page.locator("#test-outcome").get_by_role("figure", name=which).locator("img")
+                await expect(picture).to_be_visible()
+                await expect(picture).not_to_have_js_property("naturalWidth", 0)
+            await expect(page.locator("#test-outcome .attempts")).to_contain_text(
+                re.compile(r"gemini.*\sс · [\d,]+\s\$")
+            )
             async with api.db.at_once() as conn:
                 now = await slots.get(conn, "slot-001")
             assert now is not None

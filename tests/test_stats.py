@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from statistics import quantiles
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from photochanger import histogram, hourly, recent_results, stats, window
+from photochanger import histogram, hourly, stats, window
 from photochanger.db import Database
 from photochanger.stats import Statistics, Sums
 from tests import figure_rows
@@ -46,6 +46,11 @@ def same(sums: Sums, jobs: Sequence[MadeJob], *, exact: bool) -> None:
     took = [one.seconds for one in jobs if one.status == "done" and one.seconds is not None]
     same_percentiles((told.p50_seconds, told.p95_seconds), took, exact=exact)
     same_attempts(sums, [call for one in jobs for call in one.attempts], exact=exact)
+    repeats = sum(max(0, len(one.attempts) - 1) for one in jobs)
+    if exact or sums.attempts.repeats is not None:
+        assert (sums.attempts.repeats, sums.least_repeats) == (repeats, repeats)
+    else:
+        assert max(0, len([call for one in jobs for call in one.attempts]) - len(jobs)) == sums.least_repeats <= repeats
 
 
 def same_attempts(sums: Sums, calls: Sequence[MadeAttempt], *, exact: bool) -> None:
@@ -232,22 +237,3 @@ async def test_an_empty_studio_has_empty_figures(db: Database) -> None:
     found = await statistics(db, minutes=60)
     assert (found.total.jobs.jobs, found.total.jobs.p50_seconds, found.total.cost_per_photo_usd) == (0, None, None)
     assert (found.total.attempts_per_job, found.providers, len(found.slots)) == (None, [], 15)
-    assert await _last(db) == []
-
-
-async def _last(db: Database) -> list[datetime]:
-    async with db.begin() as conn:
-        return [one.created_at for one in await recent_results.of_slot(conn, "slot-001")]
-
-
-async def test_last_results_are_the_booths_newest_that_can_be_fetched(db: Database) -> None:
-    now = await figure_rows.now(db)
-    kept = [MadeJob(created_at=now - timedelta(minutes=number + 1)) for number in range(12)]
-    others = [
-        MadeJob(created_at=now - timedelta(seconds=30), source="ui_test"),
-        MadeJob(created_at=now - timedelta(seconds=30), slot_id="slot-002"),
-        MadeJob(created_at=now - timedelta(seconds=50), status="failed", reason="no_image"),
-        MadeJob(created_at=now - timedelta(hours=73)),
-    ]
-    await figure_rows.write(db, [*others, *kept])
-    assert await _last(db) == [one.created_at for one in kept[:10]]

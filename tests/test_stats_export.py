@@ -79,6 +79,23 @@ async def test_days_whose_rows_are_gone_come_from_the_rolled_hours_each_once(api
         assert len(keys) == len(set(keys))
 
 
+async def test_one_slot_has_a_table_of_its_own(api: Api, http: httpx.AsyncClient) -> None:
+    now = await figure_rows.now(api.db)
+    made = figure_rows.many(60, start=now - timedelta(days=2), until=now)
+    await figure_rows.write(api.db, made)
+    asked = {"from": str((now - timedelta(days=3)).date()), "to": str(now.date())}
+    everything = await table(api, http, **asked)
+    alone = await table(api, http, **asked, slot_id="slot-002")
+    assert alone == [line for line in everything if line["slot_id"] == "slot-002"]
+    assert 0 < len(alone) < len(everything)
+    answer = await export(api, http, **asked, slot_id="slot-002")
+    assert f"photochanger-slot-002-{asked['from']}-{asked['to']}.csv" in answer.headers["content-disposition"]
+    assert (await export(api, http, slot_id="slot-015", **asked)).text.count("\r\n") == 1
+    for unknown in ("slot-016", "slot-1", "'; DROP TABLE job", "slot-002\n"):
+        refused = await export(api, http, slot_id=unknown)
+        assert (refused.status_code, set(refused.json()["fields"])) == (422, {"slot_id"}), unknown
+
+
 async def test_the_usual_days_are_the_last_thirty(api: Api, http: httpx.AsyncClient) -> None:
     now = await figure_rows.now(api.db)
     made = [MadeJob(created_at=now - timedelta(days=days)) for days in (0, 29, 30)]

@@ -96,12 +96,20 @@ async def told(db: Database, event: str) -> list[dict[str, Any]]:
     return [dict(moment.details or {}) for moment in await moments(db) if moment.event == event]
 
 
+async def until_sent(db: Database) -> None:
+    async def sent() -> bool:
+        return "sent" in await events(db)
+
+    await until(sent)
+
+
 async def test_a_plain_photo_is_received_queued_claimed_attempted_and_finished(studio: Studio) -> None:
     async with studio.runner():
         assert (await studio.post()).status_code == 200
+    await until_sent(studio.api.db)
     found = await moments(studio.api.db)
     assert [moment.event for moment in found] == [
-        *("received", "queued", "claimed", "attempt_begun", "attempt_ended", "finished"),
+        *("received", "checked", "queued", "claimed", "attempt_begun", "attempt_ended", "finished", "sent"),
         *("deadline", "result_expires"),
     ]
     assert [moment.at for moment in found] == sorted(moment.at for moment in found)
@@ -111,11 +119,12 @@ async def test_a_plain_photo_is_received_queued_claimed_attempted_and_finished(s
     assert {moment.runner for moment in found if moment.event in {"claimed", "finished"}} != {None}
 
 
-async def test_a_plain_photo_writes_three_lines_and_one_attempt(studio: Studio) -> None:
+async def test_a_plain_photo_writes_four_lines_and_one_attempt(studio: Studio) -> None:
     async with studio.runner():
         assert (await studio.post()).status_code == 200
+    await until_sent(studio.api.db)
     async with studio.api.db.begin() as conn:
-        assert (await conn.execute(select(func.count()).select_from(processing_log))).scalar_one() == 3
+        assert (await conn.execute(select(func.count()).select_from(processing_log))).scalar_one() == 4
         assert (await conn.execute(select(func.count()).select_from(job_attempt))).scalar_one() == 1
 
 
@@ -124,11 +133,12 @@ async def test_a_repeat_and_a_fallback_say_why(studio: Studio) -> None:
     await studio.behave("gemini", "unavailable")
     async with studio.runner():
         assert (await studio.post()).status_code == 200
+    await until_sent(studio.api.db)
     found = await events(studio.api.db)
     tried = ["claimed", "attempt_begun", "attempt_ended"]
-    assert found[:9] == ["received", "queued", *tried, "parked", *tried]
-    assert found[9:12] == ["fell_back", "claimed", "attempt_begun"]
-    assert found[-3:] == ["finished", "deadline", "result_expires"]
+    assert found[:10] == ["received", "checked", "queued", *tried, "parked", *tried]
+    assert found[10:13] == ["fell_back", "claimed", "attempt_begun"]
+    assert found[-4:] == ["finished", "sent", "deadline", "result_expires"]
     (fell_back,) = await told(studio.api.db, "fell_back")
     assert fell_back["provider"] == "turbotext"
     assert fell_back["why"].startswith("provider_unavailable: HTTP 503")

@@ -1,87 +1,26 @@
-"""What Turbotext's answers come to: pure functions over bodies, the documented ones and any junk."""
+"""What Turbotext's good answers come to: the queue's reference, the picture's place, the list of methods."""
 
 import json
-import random
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from multidict import CIMultiDict
 
-from photochanger import providers
-from runner.body import Answer
-from runner.driver import Exchange, Outcome, ProviderFailed, Receipt
+from runner.driver import Outcome, ProviderFailed, Receipt
 from runner.drivers import turbotext_answer
 from runner.drivers.turbotext_answer import Method
-
-KEY = "vip-key-vip-key-vip-key"
-BASE = "https://www.turbotext.ru"
-LINK = f"{BASE}/download.php?f=abc.png"
-RECEIPT = Receipt(model="turbotext", request_id="918273")
-MODEL = providers.load().by_name["turbotext"].models["turbotext"]
-JUNK: tuple[Any, ...] = (
-    *(None, True, False, 0, -1, 1.5, 10**30, float("nan"), float("inf"), "", "x", "\x00\n\x1b[31m", "\ud800", "\u202e"),
-    *("True", "False", "reconnect", "LIMIT", KEY, LINK, [], {}, [[]], [None], {"x": None}, [{}], {"success": True}),
+from tests.turbotext_answers import (
+    BASE,
+    KEY,
+    LINK,
+    RECEIPT,
+    answer,
+    exchange,
+    failed,
+    finished,
+    not_queued,
+    place,
+    queueid,
 )
-
-
-def exchange(*, base_url: str = BASE, **prices: float) -> Exchange:
-    return Exchange(
-        job_id="0" * 32,
-        operation="style_transfer",
-        settings={},
-        model=replace(MODEL, capabilities={"price": {"per_picture_usd": prices}}),
-        base_url=base_url,
-        key=KEY,
-        deadline=0.0,
-    )
-
-
-def answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status=status, headers=CIMultiDict(headers or {}), body=data)
-
-
-def finished(*without: str, data: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    whole = {
-        "success": True,
-        "error": "",
-        "data": {"width": 1024, "height": 768, "seed": 42, "forbidden_content": False, **(data or {})},
-        "uploaded_image": LINK,
-        "limits": {"foto_limit": 120, "text_limit": 300},
-        **more,
-    }
-    return {name: value for name, value in whole.items() if name not in without}
-
-
-def place(body: Any, *, base_url: str = BASE) -> str | None:
-    """Where the answer to a poll says that the picture is; None when it is not finished."""
-    found = turbotext_answer.result(answer(body), exchange(base_url=base_url), receipt=RECEIPT)
-    return found.url if found else None
-
-
-def failed(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> ProviderFailed:
-    """How such an answer to a poll fails."""
-    with pytest.raises(ProviderFailed) as caught:
-        turbotext_answer.result(answer(body, status=status, headers=headers), exchange(), receipt=RECEIPT)
-    error = caught.value
-    assert (error.receipt.model, error.receipt.http_status) == ("turbotext", status)
-    assert KEY not in f"{error} {error.receipt}"
-    assert error.reason.isprintable()
-    return error
-
-
-def queueid(body: Any, *, status: int = 200) -> str:
-    return turbotext_answer.queueid(answer(body, status=status), key=KEY, receipt=Receipt(model="turbotext"))
-
-
-def not_queued(body: Any, *, status: int = 200) -> ProviderFailed:
-    with pytest.raises(ProviderFailed) as caught:
-        queueid(body, status=status)
-    return caught.value
-
 
 # The queue's reference
 
@@ -185,121 +124,6 @@ def test_the_receipt_has_the_credits_left_and_the_price(told: Any, left: int) ->
     }
 
 
-# What goes wrong
-
-
-@pytest.mark.parametrize(
-    "value", [True, "True", "true", " TRUE ", 1, "1", "yes", "nsfw", ["x"], {"a": 1}, -1, float("nan")]
-)
-def test_forbidden_content_is_blocked_even_beside_success(value: Any) -> None:
-    for body in (
-        finished(data={"forbidden_content": value}),
-        finished(forbidden_content=value),
-        finished(success=False, error="unknown", data={"forbidden_content": value}),
-    ):
-        error = failed(body)
-        assert (error.outcome, error.repeatable) == (Outcome.CONTENT_BLOCKED, False)
-
-
-@pytest.mark.parametrize("value", [False, "False", "false ", 0, "0", "", "no", None, "None", [], {}])
-def test_a_plain_no_is_not_forbidden(value: Any) -> None:
-    assert place(finished(data={"forbidden_content": value})) == LINK
-
-
-@pytest.mark.parametrize(
-    ("error", "outcome", "repeatable", "told"),
-    [
-        ("LIMIT", Outcome.QUOTA_EXHAUSTED, False, "credits are used up: LIMIT"),
-        ("foto_limit", Outcome.QUOTA_EXHAUSTED, False, "credits are used up"),
-        ("Limit exceeded", Outcome.QUOTA_EXHAUSTED, False, "credits are used up"),
-        ("Превышен лимит", Outcome.QUOTA_EXHAUSTED, False, "credits are used up: Превышен лимит"),
-        ("provider_busy", Outcome.PROVIDER_UNAVAILABLE, True, "busy"),
-        ("url_error", Outcome.INVALID_REQUEST, False, "the provider could not fetch our picture: url_error"),
-        ("face_not_detected", Outcome.INVALID_REQUEST, False, "found no face"),
-        ("face_not_found", Outcome.INVALID_REQUEST, False, "found no face"),
-        ("params_error", Outcome.INVALID_REQUEST, False, "the provider refused the request: params_error"),
-        ("size_error", Outcome.INVALID_REQUEST, False, "the picture's size"),
-        ("quality_limit", Outcome.INVALID_REQUEST, False, "the picture's quality"),
-        ("forbidden_content", Outcome.CONTENT_BLOCKED, False, "forbidden"),
-        ("никогда не слышали", Outcome.INVALID_REQUEST, False, "refused the request: никогда не слышали"),
-        (42, Outcome.INVALID_REQUEST, False, "refused the request: 42"),
-        ({"code": 7, "text": "LIMIT"}, Outcome.QUOTA_EXHAUSTED, False, "7 LIMIT"),
-        (["url_error"], Outcome.INVALID_REQUEST, False, "could not fetch our picture"),
-        ("", Outcome.INVALID_REQUEST, False, "the provider refused the request"),
-        (None, Outcome.INVALID_REQUEST, False, "the provider refused the request"),
-    ],
-)
-@pytest.mark.parametrize("success", [False, "False", 0])
-def test_a_failure_is_known_by_its_words(
-    error: Any, outcome: Outcome, repeatable: bool, told: str, success: Any
-) -> None:
-    for found in (failed({"success": success, "error": error}), not_queued({"success": success, "error": error})):
-        assert (found.outcome, found.repeatable) == (outcome, repeatable)
-        assert told in found.reason
-
-
-def test_an_error_tells_neither_the_key_nor_our_links() -> None:
-    words = f"url_error: https://photos.example/public/provider-media/0123abc?x=1 with Bearer {KEY}"
-    error = failed({"success": False, "error": words})
-    assert "provider-media" not in error.reason
-    assert error.reason == "the provider could not fetch our picture: url_error: [link] with Bearer [key]"
-
-
-def test_success_without_a_picture_is_no_image() -> None:
-    for body in (finished("uploaded_image"), finished("uploaded_image", data={"image": []}), {"success": True}):
-        error = failed(body)
-        assert (error.outcome, error.repeatable) == (Outcome.NO_IMAGE, False)
-    assert failed(finished("uploaded_image", error="LIMIT")).outcome is Outcome.QUOTA_EXHAUSTED
-
-
-@pytest.mark.parametrize(
-    "body",
-    [{"status": "processing"}, {}, {"success": None}, {"success": "maybe"}, {"action": "dance"}, finished("success")],
-)
-def test_what_says_neither_success_nor_failure_is_asked_for_again(body: Any) -> None:
-    error = failed(body)
-    assert (error.outcome, error.repeatable) == (Outcome.BAD_RESPONSE, True)
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "outcome", "repeatable"),
-    [
-        (401, b"", Outcome.AUTH, False),
-        (403, {"success": False, "error": "LIMIT"}, Outcome.AUTH, False),
-        (402, b"", Outcome.QUOTA_EXHAUSTED, False),
-        (400, {"success": False, "error": "LIMIT"}, Outcome.QUOTA_EXHAUSTED, False),
-        (400, {"success": False, "error": "what"}, Outcome.INVALID_REQUEST, False),
-        (404, b"<html>", Outcome.INVALID_REQUEST, False),
-        (302, b"", Outcome.BAD_RESPONSE, True),
-        (408, b"", Outcome.PROVIDER_UNAVAILABLE, True),
-        (429, b"", Outcome.RATE_LIMITED, True),
-        (500, {"success": False, "error": "provider_busy"}, Outcome.PROVIDER_UNAVAILABLE, True),
-        (503, b"<html>", Outcome.PROVIDER_UNAVAILABLE, True),
-        (504, {"error": "what"}, Outcome.PROVIDER_UNAVAILABLE, True),
-    ],
-)
-def test_a_status_means_what_its_words_do_not(status: int, body: Any, outcome: Outcome, repeatable: bool) -> None:
-    for error in (failed(body, status=status), not_queued(body, status=status)):
-        assert (error.outcome, error.repeatable) == (outcome, repeatable)
-        assert error.reason.startswith(f"HTTP {status}")
-
-
-@pytest.mark.parametrize("status", [500, 502, 504, 524, 599])
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>Gateway Timeout</html>", b"[", {"message": "timeout"}, {"success": None}]
-)
-def test_a_crash_or_a_gateway_leaves_open_whether_the_photo_was_queued(status: int, body: Any) -> None:
-    submitted, asked = not_queued(body, status=status), failed(body, status=status)
-    assert (submitted.outcome, submitted.repeatable) == (Outcome.AMBIGUOUS, False)
-    assert (asked.outcome, asked.repeatable) == (Outcome.PROVIDER_UNAVAILABLE, True)
-    assert submitted.reason.startswith(f"HTTP {status}: ")
-
-
-@pytest.mark.parametrize(("header", "hint"), [("7", 7.0), ("", None), ("soon", None), ("-1", None), ("9999999", None)])
-def test_a_hint_when_to_come_again_is_kept(header: str, hint: float | None) -> None:
-    assert failed(b"", status=429, headers={"retry-after": header}).retry_after_seconds == hint
-
-
 def test_an_answer_in_pythons_quotes_is_as_good_as_json() -> None:
     assert place(str(finished()).encode()) == LINK
     assert place(json.dumps(finished()).replace("/", "\\/").encode() + b"]") == LINK
@@ -344,55 +168,3 @@ def test_a_page_that_lists_no_methods_does_not_pass_for_one(body: Any, status: i
     with pytest.raises(ProviderFailed) as caught:
         turbotext_answer.methods(answer(body, status=status), key=KEY)
     assert caught.value.outcome is outcome
-
-
-# Any junk
-
-
-def test_junk_anywhere_ends_in_a_deliberate_failure() -> None:
-    """Values of the wrong kind, one or two at a time: nothing but the outcomes of the contract may come of them."""
-    chance = random.Random(7)
-    paths: list[tuple[str, ...]] = [
-        *((name,) for name in ("success", "error", "data", "uploaded_image", "limits", "action", "queueid")),
-        *(("data", name) for name in ("image", "uploaded_image", "forbidden_content")),
-        ("limits", "foto_limit"),
-    ]
-    for _ in range(3_000):
-        body = finished(data={"image": ["image/y.png"]}, queueid=5)
-        for path in chance.sample(paths, chance.choice((1, 2, 3))):
-            node: Any = body
-            for name in path[:-1]:
-                node = node.get(name) if isinstance(node, dict) else None
-            if isinstance(node, dict):
-                node[path[-1]] = chance.choice(JUNK)
-        read_every_way(answer(body, status=chance.choice((200, 200, 200, 400, 500))))
-
-
-def read_every_way(whole: Answer) -> None:
-    with suppress(ProviderFailed):
-        turbotext_answer.queueid(whole, key=KEY, receipt=RECEIPT)
-    with suppress(ProviderFailed):
-        turbotext_answer.methods(whole, key=KEY)
-    try:
-        turbotext_answer.result(whole, exchange(), receipt=RECEIPT)
-    except ProviderFailed as error:
-        told = f"{error} {error.receipt}"
-    else:
-        told = ""
-    assert KEY not in told
-
-
-@pytest.mark.parametrize("body", [junk for junk in JUNK if not isinstance(junk, dict)])
-def test_an_answer_that_is_no_object_is_a_bad_response(body: Any) -> None:
-    assert failed(body).outcome is Outcome.BAD_RESPONSE
-    assert not_queued(body).outcome is Outcome.BAD_RESPONSE
-
-
-def test_a_deeply_nested_value_does_no_harm() -> None:
-    for depth in (50, 500, 900):
-        nested = b"[" * depth + b"]" * depth
-        for name in (b"error", b"success", b"data", b"uploaded_image", b"queueid", b"action"):
-            body = b'{"%b": %b}' % (name, nested)
-            assert failed(body).outcome in (Outcome.BAD_RESPONSE, Outcome.INVALID_REQUEST)
-        body = b'{"success": true, "data": {"forbidden_content": %b}}' % nested
-        assert failed(body).outcome is Outcome.CONTENT_BLOCKED

@@ -46,7 +46,7 @@ class Studio:
         return (await self.http.get(f"{self.simulators}/__emu/{what}")).json()
 
     async def events(self) -> list[str]:
-        query = select(processing_log.c.event).order_by(processing_log.c.at)
+        query = select(processing_log.c.event).where(processing_log.c.event != "sent").order_by(processing_log.c.at)
         async with self.api.db.begin() as conn:
             return [row.event for row in await conn.execute(query)]
 

@@ -290,7 +290,7 @@ async def test_the_methods_of_a_key_are_listed_free_of_charge(house: House, http
 async def test_sixteen_jobs_at_once_do_not_disturb_each_other(house: House) -> None:
     await house.play("ok")
     await house.play("error", times=5, code="provider_busy")
-    ended = await asyncio.gather(*(house.run() for _ in range(16)), return_exceptions=True)
+    ended = await asyncio.gather(*(house.run(seconds=90) for _ in range(16)), return_exceptions=True)
     assert sum(isinstance(one, ProviderFailed) for one in ended) == 5
     assert sum(isinstance(one, Image) for one in ended) == 11
 

@@ -176,6 +176,22 @@ def test_up_says_in_one_sentence_that_its_port_is_in_use_and_starts_nothing(home
 
 
 @pytest.mark.slow
+def test_what_comes_up_late_is_told_to_be_late_and_then_says_hello_all_the_same(home: Path) -> None:
+    marker = home / "media" / ".photochanger-media"
+    with started(home, port=free_port()) as up:
+        up.wait_for("Try it:")
+        up.stop()
+    (home / "secrets" / "runtime_credentials.json").unlink()
+    ours = marker.read_text()
+    marker.write_text(f"{'0' * 32}\n")  # the disk of another installation
+    with started(home, port=free_port()) as up:
+        assert "Try it:" not in up.wait_for("still not up: see the logs in")
+        marker.write_text(ours)
+        assert "password of serg" in up.wait_for("Try it:")
+        assert up.stop() == 0
+
+
+@pytest.mark.slow
 def test_up_that_is_stopped_while_it_still_starts_leaves_nothing_running_and_starts_again(home: Path) -> None:
     pid_file = home / "postgres" / "postmaster.pid"
     for moment in ("", "ready", "Try it:"):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_time, format_timedelta
+from babel.dates import format_datetime, format_time, format_timedelta, get_timezone_location
 from babel.numbers import format_currency, format_decimal
 from babel.units import format_unit
 from markupsafe import Markup
@@ -66,19 +66,53 @@ class Formats:
         """The time of day as a `<time>`, with the date on hover."""
         return self._time(value, format_time(value, "HH:mm", tzinfo=self.zone, locale=self.language))
 
+    def when(self, value: datetime) -> Markup:
+        """The time to the second, with the day where it is not today's, as a `<time>`."""
+        today = value.astimezone(self.zone).date() == self.now.astimezone(self.zone).date()
+        pattern = "HH:mm:ss" if today else "d MMM, HH:mm:ss"
+        return self._time(value, format_datetime(value, pattern, tzinfo=self.zone, locale=self.language))
+
     def ago(self, value: datetime) -> Markup:
         """`4 мин назад`, or `через 2 ч`, as a `<time>` with the exact moment on hover."""
+        return self._time(value, self.ago_text(value))
+
+    def ago_text(self, value: datetime) -> str:
+        """The same as text alone."""
         seconds = (value - self.now).total_seconds()
         if -RECENT_SECONDS < seconds <= 1:
-            return self._time(value, words(self.language).ugettext(marked("just now")))
+            return words(self.language).ugettext(marked("just now"))
         shown = format_timedelta(
             timedelta(seconds=seconds), add_direction=True, format="short", threshold=0.95, locale=self.language
         )
-        return self._time(value, shown.replace(". ", " "))
+        return shown.replace(". ", " ")
 
     def span(self, seconds: float) -> str:
         """A length of time in words, to its largest unit: `2 дня`."""
         return format_timedelta(timedelta(seconds=seconds), format="long", threshold=1.0, locale=self.language)
+
+    def day(self, value: datetime) -> str:
+        """`сб, 21 нояб.`, for the reader's zone."""
+        return format_datetime(value, "EEE, d MMM", tzinfo=self.zone, locale=self.language)
+
+    def between(self, start: datetime, until: datetime) -> str:
+        """`21 ноября, 13:42 – 14:42`; with both dates, and their years, where they differ."""
+        first, last = start.astimezone(self.zone), until.astimezone(self.zone)
+        whole = "d MMMM, HH:mm" if first.year == last.year else "d MMMM y, HH:mm"
+        shown = [format_datetime(first, whole, tzinfo=self.zone, locale=self.language)]
+        end = "HH:mm" if first.date() == last.date() else whole
+        shown.append(format_datetime(last, end, tzinfo=self.zone, locale=self.language))
+        return " – ".join(shown)
+
+    @property
+    def zone_name(self) -> str:
+        """`Москва, UTC+3`: whose clock the page's times are read from."""
+        minutes = int((self.now.astimezone(self.zone).utcoffset() or timedelta()).total_seconds() // 60)
+        hours, rest = divmod(abs(minutes), 60)
+        offset = f"UTC{'+' if minutes > 0 else '−'}{hours}{f':{rest:02}' if rest else ''}" if minutes else "UTC"
+        key = self.zone.key if isinstance(self.zone, ZoneInfo) else ""
+        if "/" not in key or key.startswith("Etc/"):
+            return offset
+        return f"{get_timezone_location(self.zone, locale=self.language, return_city=True)}, {offset}"
 
     def _time(self, value: datetime, shown: str) -> Markup:
         machine = value.astimezone(UTC).isoformat(timespec="seconds")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +18,7 @@ from api.contract import document
 from api.pages.assets import release
 from api.pages.formats import Formats, zone_of
 from api.pages.language import COOKIE, LANGUAGES, language_of, marked, words
+from api.pages.spoken import outcome_word, said
 from photochanger import __version__
 from photochanger.errors import Failure
 from photochanger.sessions import Session
@@ -132,6 +133,8 @@ def environment(language: str) -> Environment:
         asset=release().url,
         query_with=query_with,
         version=__version__,
+        said=partial(said, language=language),
+        outcome_word=partial(outcome_word, language=language),
         failures={failure.code: failure.sentence for failure in Failure},
     )
     return made

@@ -1,14 +1,27 @@
 """A slot's form: its document (photochanger/slot_rules.py) as fields, and the fields as a document again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from api.pages.fields import FormField, fields_of, settings_from, value_of
+from api.pages.fields import LABELS, FormField, fields_of, settings_from, value_of
+from api.pages.language import marked
 from photochanger import slot_rules
 from photochanger.providers import Operation, Provider, Providers
 
 SETTINGS, FALLBACK_SETTINGS, TEMPLATE = "settings.", "fallback.settings.", "template_media."
+
+NAMES = {
+    "display_name": marked("Title"),
+    "provider": marked("Provider"),
+    "operation": marked("What it does"),
+    "is_active": marked("On or off"),
+    "size_limit_mb": marked("Largest photo, MB"),
+    "sync_response_seconds": marked("Answer within, seconds"),
+    "fallback": marked("When the provider fails"),
+    "template_media": marked("Second picture"),
+}
+"""Fields of the document in words; those of its settings are in api/pages/fields.py."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +35,18 @@ class PlanForm:
     fields: list[FormField]
     settings: Mapping[str, Any]
 
+    @property
+    def other_by_picture(self) -> str | None:
+        """The first operation that takes a second picture where this one takes none, or the other way round."""
+        wanted = not self.operation.media_roles
+        return next((one.name for one in self.operations if bool(one.media_roles) == wanted), None)
+
 
 def plan_form(providers: Providers, plan: Mapping[str, Any], *, prefix: str) -> PlanForm:
     """For this plan; where it names what there is not, the nearest that there is."""
     provider = providers.by_name.get(plan["provider"] or "") or next(iter(providers.by_name.values()))
     offered = tuple(one for one in provider.operations.values() if one.enabled or one.name == plan["operation"])
-    operation = provider.operations.get(plan["operation"] or "") or offered[0]
+    operation = _nearest(provider, plan["operation"])
     return PlanForm(
         prefix=prefix,
         provider=provider,
@@ -38,12 +57,27 @@ def plan_form(providers: Providers, plan: Mapping[str, Any], *, prefix: str) -> 
     )
 
 
+def _nearest(provider: Provider, wanted: str | None) -> Operation:
+    """This operation of the provider, or its first that is switched on."""
+    enabled = next(one for one in provider.operations.values() if one.enabled)
+    return provider.operations.get(wanted or "", enabled)
+
+
+def with_own_operations(providers: Providers, given: Mapping[str, str]) -> dict[str, str]:
+    """The form of one who has just changed a provider and still names an operation of the other."""
+    changed = dict(given)
+    for prefix in ("", "fallback."):
+        provider = providers.by_name.get(given.get(f"{prefix}provider", ""))
+        if provider is not None:
+            changed[f"{prefix}operation"] = _nearest(provider, given.get(f"{prefix}operation")).name
+    return changed
+
+
 def first_plan(providers: Providers, *, other_than: str) -> dict[str, Any]:
     """What a fallback begins with: another provider's first operation."""
     names = [name for name in providers.by_name if name != other_than] or list(providers.by_name)
     provider = providers.by_name[names[0]]
-    operation = next(one for one in provider.operations.values() if one.enabled)
-    return {"provider": provider.name, "operation": operation.name, "settings": {}}
+    return {"provider": provider.name, "operation": _nearest(provider, None).name, "settings": {}}
 
 
 def roles_of(providers: Providers, document: Mapping[str, Any]) -> list[str]:
@@ -88,6 +122,22 @@ def shown_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """A body as the document that the form shows, right or wrong."""
     templates = {one["media_kind"]: one["media_object_id"] for one in body["template_media"]}
     return {**body, "template_media": templates}
+
+
+def carried(given: Mapping[str, str], *shown: PlanForm) -> dict[str, str]:
+    """What was typed into settings that these plans do not have: it is there again when one comes back to them."""
+    fields = {f"{plan.prefix}{SETTINGS}{one.name}" for plan in shown for one in plan.fields}
+    return {
+        name: text
+        for name, text in given.items()
+        if name.startswith((SETTINGS, FALLBACK_SETTINGS)) and text and name not in fields
+    }
+
+
+def in_words(changed: Iterable[str]) -> list[str]:
+    """Names of fields (`display_name`, `settings.prompt`) as the form calls them, to be translated."""
+    found = (name.removeprefix(SETTINGS) for name in changed)
+    return [NAMES[name] if name in NAMES else LABELS[name].word if name in LABELS else name for name in found]
 
 
 def _plan(providers: Providers, given: Mapping[str, str], *, prefix: str) -> dict[str, Any]:

@@ -1,83 +1,110 @@
-"""`/statistics`: a window's figures, as tiles, a chart and a table; each number leads to the photos behind it."""
+"""`/statistics`: how a window went and what it cost. Tiles, a chart and tables; each number leads to its photos."""
 
-import json
-from datetime import UTC, timedelta
-from typing import Any
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import administrators
-from api.pages.formats import zone_of
-from api.pages.language import marked
+from api.pages.advice import ADVICE
+from api.pages.conditions import surroundings
+from api.pages.language import language_of
 from api.pages.rendering import is_part, page
+from api.pages.statistics_chart import columns, point_lines, tells_apart
+from api.pages.statistics_query import WINDOWS, Asked
+from api.pages.statistics_slots import in_order, lines
 from api.state import services
-from photochanger import budgets, overview, stats, window
-from photochanger.db import moment_now
-from photochanger.stats import Statistics
+from photochanger import app_settings, board, budgets, daily_limits, day_sums, overview, stats, window
+from photochanger.providers import Providers
+from photochanger.stats import ProviderSums
 
-WINDOWS = {
-    15: marked("15 minutes"),
-    60: marked("Hour"),
-    360: marked("6 hours"),
-    1440: marked("Day"),
-    10080: marked("7 days"),
-    43200: marked("30 days"),
-}
-USUAL_MINUTES = 60
-LEAST_MINUTES, MOST_MINUTES = 5, 43200
+ABOUT_MINUTES = 5
+"""A forecast is told no closer than this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderLine:
+    """One provider and its models, the busiest first."""
+
+    title: str
+    models: list[ProviderSums]
+
+    @property
+    def attempts(self) -> int:
+        """Of all its models."""
+        return sum(one.attempts.attempts for one in self.models)
+
+    @property
+    def failed(self) -> int:
+        """Of all its models."""
+        return sum(one.attempts.failed for one in self.models)
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """Of all its models."""
+        return sum((one.attempts.cost_usd for one in self.models), Decimal())
 
 
 @administrators
 async def statistics_page(request: Request) -> Response:
     """The page, or the part of it that changes."""
-    here, minutes, zone = services(request), _minutes(request), _zone(request)
+    here = services(request)
     async with here.db.begin() as conn:
         known = await window.past(conn, job_retention_days=here.settings.job_retention_days)
-        its = await window.last_minutes(conn, known, minutes=minutes, zone=zone)
-        found = await stats.of_window(conn, its)
-        glance = await overview.of_window(conn, known, its, rolled_totals=here.rolled_totals)
+        asked = Asked.of(request, now=known.now)
+        its = await window.since_moment(conn, known, start=asked.start(known.now), zone=asked.zone)
+        found = await stats.of_window(conn, its, slot_id=asked.slot_id)
+        standing = await overview.standing_of(conn, known, {}, rolled_totals=here.rolled_totals)
+        storage = await overview.storage(conn)
+        settings = await app_settings.load(conn, result_ttl_hours=here.settings.result_ttl_hours)
+        around, rows = await surroundings(conn, here, settings), await board.slot_rows(conn)
         spent = await budgets.all_budgets(conn, here.providers)
-        now = await moment_now(conn)
-    since = now - timedelta(minutes=minutes)
+        limits = await daily_limits.all_limits(conn, here.providers)
+    slots = in_order(lines(found.slots, standing.slots, rows, around), asked.sort)
     return page(
         request,
         "statistics_part.html" if is_part(request) else "statistics.html",
-        now=now,
+        now=known.now,
+        asked=asked,
         stats=found,
-        glance={one.slot_id: one for one in glance.slots},
-        jobs_total=glance.jobs_total,
-        storage=glance.storage,
-        budgets=spent,
-        minutes=minutes,
+        its=its.span,
+        all_in_log=its.span.start >= known.rows_since,
+        days_in_log=here.settings.job_retention_days,
+        slot=slots[0] if asked.slot_id else None,
+        slots=slots,
         windows=WINDOWS,
-        series=json.dumps(_series(found)),
-        since=urlencode({"from": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}),
+        columns=columns(found),
+        points=point_lines(found, asked) if asked.table else None,
+        days=day_sums.of_statistics(found, zone=asked.zone),
+        weeks=its.step == window.WEEK,
+        days_in_points=tells_apart(found),
+        bad=found.total.jobs.timeouts + found.total.jobs.failed,
+        advice={failure.code: sentence for failure, sentence in ADVICE.items()},
+        providers=_by_provider(found.providers, here.providers),
+        titles={name: provider.title for name, provider in here.providers.by_name.items()},
+        budgets=spent,
+        limits=limits,
+        about=_about,
+        jobs_total=standing.jobs_total,
+        storage=storage,
+        export=asked.export(its.span, comma=language_of(request) == "ru"),
     )
 
 
-def _series(found: Statistics) -> dict[str, list[Any]]:
-    """The chart's columns; moments in seconds."""
-    points = found.series
-    return {
-        "at": [int(point.at.timestamp()) for point in points],
-        "done": [point.sums.jobs.done for point in points],
-        "late": [point.sums.jobs.timeouts for point in points],
-        "failed": [point.sums.jobs.failed for point in points],
-        "slow": [point.sums.jobs.p95_seconds for point in points],
-    }
+def _by_provider(found: Iterable[ProviderSums], known: Providers) -> list[ProviderLine]:
+    """The busiest first."""
+    grouped = groupby(sorted(found, key=lambda one: one.provider), key=lambda one: one.provider)
+    made = [
+        ProviderLine(title=known.by_name[name].title if name in known.by_name else name, models=list(models))
+        for name, models in grouped
+    ]
+    return sorted(made, key=lambda line: -line.attempts)
 
 
-def _minutes(request: Request) -> int:
-    """What the address says, within bounds; nonsense is the usual hour."""
-    text = request.query_params.get("minutes", "")
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(MOST_MINUTES)):
-        return USUAL_MINUTES
-    return min(max(int(text), LEAST_MINUTES), MOST_MINUTES)
-
-
-def _zone(request: Request) -> ZoneInfo:
-    zone = zone_of(request)
-    return zone if isinstance(zone, ZoneInfo) else ZoneInfo("UTC")
+def _about(moment: datetime) -> datetime:
+    """The last round time before it."""
+    return moment - timedelta(minutes=moment.minute % ABOUT_MINUTES, seconds=moment.second)

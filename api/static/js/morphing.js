@@ -1,8 +1,10 @@
-// What a person has opened stays open when a fresh state of the page is laid over it; so does a secret that was typed
-// and refused, which the server never sends back.
+// What a person has opened stays open when a fresh state of the page is laid over it; the page may open more (there may
+// be a mistake inside), but closes nothing. A secret that was typed and refused stays too, which the server never sends
+// back, and what a script has drawn inside of [data-drawn].
 if (window.Idiomorph) {
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    !(name === "open" && node.matches("details, dialog")) &&
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = (node) => node.dataset?.drawn === undefined;
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node, change) =>
+    !(name === "open" && change === "remove" && node.matches("details, dialog")) &&
     !(name === "value" && node.matches(".masked[aria-invalid='true']"));
 }
 
