@@ -4,6 +4,7 @@ providers.json decides which fields there are; here is only how each kind of val
 words of its own is shown by its name.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from api.pages.language import marked
 from photochanger.providers import Operation, Provider
 
+WHOLE = re.compile(r"-?[0-9]{1,9}")
+DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 LONG_TEXT = 200
 """Characters above which a text gets more than one line."""
 
@@ -128,12 +131,10 @@ def _settings_from(operation: Operation, given: Mapping[str, str], *, prefix: st
 
 
 def value_of(text: str, told: Mapping[str, Any]) -> Any:
-    """A number where the schema wants one, if the text is one."""
-    try:
-        if told.get("type") == "integer":
-            return int(text.strip())
-        if told.get("type") == "number":
-            return float(text.strip().replace(",", "."))
-    except ValueError:
-        pass
+    """A number where the schema wants one, if the text is one as people write it: no `4_8`, no `nan`."""
+    bare = text.strip().replace(",", ".")
+    if told.get("type") == "integer" and WHOLE.fullmatch(bare):
+        return int(bare)
+    if told.get("type") == "number" and DECIMAL.fullmatch(bare):
+        return float(bare)
     return text
