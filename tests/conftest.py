@@ -5,12 +5,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 
 from photochanger import providers
 from photochanger.db import Database
 from photochanger.media import Media
 from photochanger.providers import Providers
 from tests import postgres
+from tests.browsing import opened_browser
 from tests.serving import Api, serve_api, settings_for
 
 
@@ -66,3 +68,10 @@ async def api(database_url: str, tmp_path: Path, known_providers: Providers, any
 async def http(anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=90, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    """One for all: each test opens windows of its own in it, with nothing of another's."""
+    async with opened_browser() as browser:
+        yield browser

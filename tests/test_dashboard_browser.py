@@ -24,12 +24,6 @@ MOST_TRANSFERRED_BYTES = 150_000
 
 
 @pytest.fixture
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with opened_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
 async def api(database_url: str, tmp_path: Path, known_providers: Providers, anyio_backend: str) -> AsyncIterator[Api]:
     settings = settings_for(tmp_path, database_url, GEMINI_API_KEY="a-key", ALLOWED_HOSTS="studio.test")
     async with serve_api(settings, known_providers, database_url) as api:

@@ -14,7 +14,7 @@ from photochanger.errors import Failure
 from photochanger.providers import Providers
 from tests import browsing
 from tests.administrators import give_passwords
-from tests.browsing import NARROW, WIDE, opened_browser, window
+from tests.browsing import NARROW, WIDE, window
 from tests.results import claimed_job, queued_job
 from tests.serving import Api, serve_api, settings_for
 from tests.studio import afternoon, failing, finished
@@ -23,12 +23,6 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
 ]
-
-
-@pytest.fixture
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with opened_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

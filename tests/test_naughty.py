@@ -16,7 +16,7 @@ from photochanger.providers import Providers
 from photochanger.tables import job_attempt, provider_check, session, slot, slot_version
 from tests import browsing
 from tests.administrators import give_passwords
-from tests.browsing import NARROW, WIDE, Window, opened_browser, window
+from tests.browsing import NARROW, WIDE, Window, window
 from tests.naughty import NAUGHTY
 from tests.results import finished_job, queued_job
 from tests.serving import Api, serve_api, settings_for
@@ -28,12 +28,6 @@ pytestmark = [
 ]
 
 SLOTS = [f"slot-{number:03}" for number in range(1, 16)]
-
-
-@pytest.fixture
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with opened_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

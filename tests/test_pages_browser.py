@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 from photochanger.providers import Providers
 from tests import browsing
 from tests.administrators import ADMIN_PASSWORD, give_passwords
-from tests.browsing import NARROW, WIDE, opened_browser, window
+from tests.browsing import NARROW, WIDE, window
 from tests.page_list import WITHOUT_PHOTOS, Pages, with_photos
 from tests.results import claimed_job, finish_job, queued_job
 from tests.serving import Api, serve_api, settings_for
@@ -21,12 +21,6 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
 ]
-
-
-@pytest.fixture
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with opened_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

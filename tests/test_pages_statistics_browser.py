@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from photochanger import app_settings
 from photochanger.providers import Providers
 from tests import browsing, figure_rows
-from tests.browsing import NARROW, WIDE, opened_browser, window
+from tests.browsing import NARROW, WIDE, window
 from tests.figure_rows import MadeJob
 from tests.serving import Api, serve_api, settings_for
 from tests.statistics_page import DAY, week
@@ -28,12 +28,6 @@ LOOKS = [
     ("light", "en-US", NARROW),
     ("dark", "en-US", WIDE),
 ]
-
-
-@pytest.fixture
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with opened_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from photochanger.errors import Failure
 from photochanger.providers import Providers
 from photochanger.tables import session
 from tests import browsing
-from tests.browsing import NARROW, WIDE, opened_browser, window
+from tests.browsing import NARROW, WIDE, window
 from tests.serving import Api, serve_api, settings_for
 
 pytestmark = [
@@ -23,13 +23,6 @@ pytestmark = [
 ]
 NEWS_MS = 15_000
 EXPECTED = re.compile(r"Failed to load resource|error: htmx:|Status Error Code 503")
-
-
-@pytest.fixture
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    expect.set_options(timeout=NEWS_MS)  # a busy machine needs its time for a password's hash, too
-    async with opened_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

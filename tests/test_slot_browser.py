@@ -1,7 +1,6 @@
 """A slot's page in a real browser: two editors, a template dropped, and a test run through a runner and a simulator."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from photochanger.providers import Providers
 from simulators.gemini import KEY
 from simulators.sample import SAMPLE
 from tests import browsing
-from tests.browsing import opened_browser, window
+from tests.browsing import window
 from tests.serving import Api, running, serve_api, settings_for
 from tests.simulated import simulated
 
@@ -20,12 +19,6 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
 ]
-
-
-@pytest.fixture
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with opened_browser() as browser:
-        yield browser
 
 
 async def test_a_slot_is_edited_and_the_second_editor_is_told(api: Api, browser: Browser) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from photochanger.providers import Providers
 from tests import browsing
-from tests.browsing import NARROW, WIDE, opened_browser, window
+from tests.browsing import NARROW, WIDE, window
 from tests.outages import Outage
 from tests.serving import Api, serve_api, settings_for
 
@@ -38,12 +38,6 @@ LOOKS = [
         ),
     ),
 ]
-
-
-@pytest.fixture
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with opened_browser() as browser:
-        yield browser
 
 
 @pytest.fixture
