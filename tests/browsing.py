@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
@@ -25,6 +26,14 @@ FLAGS = [
 ]
 WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 390, "height": 844}
+LOOKS = [
+    ("light", "ru-RU", WIDE),
+    ("dark", "en-US", NARROW),
+    pytest.param("dark", "ru-RU", NARROW, marks=pytest.mark.slow),
+    pytest.param("light", "en-US", NARROW, marks=pytest.mark.slow),
+    pytest.param("dark", "en-US", WIDE, marks=pytest.mark.slow),
+]
+"""Theme, language and size: each is met in the first two, their other pairs among the slow tests."""
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 

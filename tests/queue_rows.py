@@ -169,8 +169,8 @@ async def log_lines(db: Database, job_id: str) -> list[Any]:
 
 
 async def events(db: Database, job_id: str) -> list[str]:
-    """The names in the job's audit trail."""
-    return [line.event for line in await log_lines(db, job_id)]
+    """The names in the job's audit trail, up to its verdict: that the answer went out is written after the answer."""
+    return [line.event for line in await log_lines(db, job_id) if line.event not in {"sent", "booth_gone"}]
 
 
 async def until(happened: Callable[[], Awaitable[bool]], *, seconds: float = 20.0) -> None:

@@ -14,7 +14,7 @@ from photochanger.errors import Failure
 from photochanger.providers import Providers
 from tests import browsing
 from tests.administrators import give_passwords
-from tests.browsing import NARROW, WIDE, window
+from tests.browsing import LOOKS, window
 from tests.results import claimed_job, queued_job
 from tests.serving import Api, serve_api, settings_for
 from tests.studio import afternoon, failing, finished
@@ -50,9 +50,7 @@ async def tried_in_vain(api: Api) -> str:
     return held.job_id
 
 
-@pytest.mark.parametrize(
-    ("theme", "language", "size"), [("light", "ru-RU", NARROW), ("dark", "ru-RU", WIDE), ("dark", "en-US", NARROW)]
-)
+@pytest.mark.parametrize(("theme", "language", "size"), LOOKS)
 async def test_log_and_photo_are_accessible_silent_and_fit(
     api: Api, browser: Browser, theme: str, language: str, size: dict[str, int]
 ) -> None:

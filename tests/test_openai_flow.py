@@ -109,7 +109,7 @@ async def test_a_slot_on_a_retired_model_goes_on_with_its_replacement(studio: St
         ({"name": "insufficient_quota"}, 503, "quota"),
         ({"name": "not_verified"}, 503, "provider_auth"),
         ({"name": "cloudflare", "status": 520}, 503, "provider_unavailable"),
-        ({"name": "reset_after"}, 503, "network"),
+        ({"name": "reset_after"}, 503, "interrupted"),
     ],
 )
 async def test_a_failure_reaches_the_booth_by_its_code(

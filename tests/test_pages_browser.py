@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 from photochanger.providers import Providers
 from tests import browsing
 from tests.administrators import ADMIN_PASSWORD, give_passwords
-from tests.browsing import NARROW, WIDE, window
+from tests.browsing import LOOKS, NARROW, window
 from tests.page_list import WITHOUT_PHOTOS, Pages, with_photos
 from tests.results import claimed_job, finish_job, queued_job
 from tests.serving import Api, serve_api, settings_for
@@ -31,12 +31,6 @@ async def api(database_url: str, tmp_path: Path, known_providers: Providers, any
         yield api
 
 
-LOOKS = [
-    ("light", "ru-RU", WIDE),
-    ("dark", "ru-RU", NARROW),
-    ("light", "en-US", NARROW),
-    ("dark", "en-US", WIDE),
-]
 HARMLESS = re.compile(r"error: Failed to load resource: the server responded with a status of (404|410) ")
 """What chromium says of a page that comes with such a status."""
 

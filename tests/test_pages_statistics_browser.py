@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from photochanger import app_settings
 from photochanger.providers import Providers
 from tests import browsing, figure_rows
-from tests.browsing import NARROW, WIDE, window
+from tests.browsing import LOOKS, window
 from tests.figure_rows import MadeJob
 from tests.serving import Api, serve_api, settings_for
 from tests.statistics_page import DAY, week
@@ -20,13 +20,6 @@ from tests.studio import afternoon, empty
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
-]
-
-LOOKS = [
-    ("light", "ru-RU", WIDE),
-    ("dark", "ru-RU", NARROW),
-    ("light", "en-US", NARROW),
-    ("dark", "en-US", WIDE),
 ]
 
 

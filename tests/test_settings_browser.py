@@ -14,7 +14,7 @@ from photochanger.errors import Failure
 from photochanger.providers import Providers
 from photochanger.tables import session
 from tests import browsing
-from tests.browsing import NARROW, WIDE, window
+from tests.browsing import LOOKS, window
 from tests.serving import Api, serve_api, settings_for
 
 pytestmark = [
@@ -280,9 +280,7 @@ async def test_what_cannot_be_saved_at_the_moment_says_so_and_stays(api: Api, br
         assert [line for line in seen.said if not EXPECTED.search(line)] == []
 
 
-@pytest.mark.parametrize(
-    ("theme", "language", "size"), [("light", "ru-RU", NARROW), ("dark", "en-US", WIDE), ("dark", "ru-RU", NARROW)]
-)
+@pytest.mark.parametrize(("theme", "language", "size"), LOOKS)
 async def test_with_everything_open_and_wrong_it_stays_accessible_and_fits(
     api: Api, browser: Browser, theme: str, language: str, size: dict[str, int]
 ) -> None:
@@ -294,7 +292,7 @@ async def test_with_everything_open_and_wrong_it_stays_accessible_and_fits(
         for field, form in (("sync", "deadline"), ("ttl", "photos"), ("gemini-per_day", "limits-gemini")):
             await page.locator(f"#{field}").fill("0")
             await page.locator(f"#{form}-form .primary").click()
-            await expect(page.locator(f"#{form}-form [role=alert]")).to_be_visible()
+            await expect(page.locator(f"#{form}-form [role=alert]")).to_be_visible(timeout=15_000)
         assert await seen.violations() == []
         assert await seen.sideways() <= 0
         assert seen.said == []

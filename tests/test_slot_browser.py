@@ -50,7 +50,7 @@ async def test_a_mistake_stands_at_its_field(api: Api, browser: Browser) -> None
         field = seen.page.get_by_label("Повторов после сбоя")
         await field.fill("9")
         await seen.page.get_by_role("button", name="Сохранить").click()
-        await expect(seen.page.locator(".mistake")).to_have_text("Число от 0 до 3.")
+        await expect(seen.page.locator(".mistake")).to_have_text("Целое число от 0 до 3.")
         await expect(field).to_have_attribute("aria-invalid", "true")
         await expect(field).to_be_focused()
         assert await seen.violations() == []
