@@ -128,7 +128,7 @@ async def test_a_waiting_guest_sees_the_photo_as_soon_as_it_is_there(api: Api, b
         await expect(seen.page.get_by_role("heading", level=1)).to_have_text("Почти готово")
         await finish_job(api, await claimed_job(api), picture_of("#9fd3e6")[0])
         await expect(seen.page.get_by_role("heading", level=1)).to_have_text("Ваше фото готово", timeout=15_000)
-        loaded = "document.querySelector('.photo-frame img').naturalWidth"
+        loaded = "document.querySelector('.photo-frame img')?.naturalWidth"
         await seen.page.wait_for_function(f"{loaded} > 0")
         async with seen.page.expect_download() as download:
             await seen.page.get_by_role("link", name="Скачать").click()
