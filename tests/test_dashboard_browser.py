@@ -173,6 +173,7 @@ async def test_an_open_menu_is_left_alone_until_it_is_closed(api: Api, browser: 
         await expect(page.locator("#row-slot-001")).to_contain_text("ждут: 1", timeout=15_000)
 
 
+@pytest.mark.slow
 async def test_a_hidden_board_asks_seldom_and_at_once_when_it_is_seen_again(api: Api, browser: Browser) -> None:
     asked: list[str] = []
 

@@ -50,6 +50,7 @@ async def tried_in_vain(api: Api) -> str:
     return held.job_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("theme", "language", "size"), LOOKS)
 async def test_log_and_photo_are_accessible_silent_and_fit(
     api: Api, browser: Browser, theme: str, language: str, size: dict[str, int]

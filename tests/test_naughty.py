@@ -24,6 +24,7 @@ from tests.studio import claim, picture_of
 
 pytestmark = [
     pytest.mark.anyio,
+    pytest.mark.slow,
     pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
 ]
 

@@ -204,6 +204,7 @@ async def test_nobody_is_told_until_somebody_is_named(db: Database, tmp_path: Pa
         assert (await conn.execute(select(alert))).all() == []
 
 
+@pytest.mark.slow
 async def test_the_daemon_tells_and_a_webhook_that_hangs_keeps_no_sweep_from_its_work(
     database_url: str, tmp_path: Path, http: httpx.AsyncClient, ear: Ear
 ) -> None:

@@ -19,6 +19,7 @@ from tests.studio import afternoon, empty
 
 pytestmark = [
     pytest.mark.anyio,
+    pytest.mark.slow,
     pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
 ]
 

@@ -280,6 +280,7 @@ async def test_what_cannot_be_saved_at_the_moment_says_so_and_stays(api: Api, br
         assert [line for line in seen.said if not EXPECTED.search(line)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("theme", "language", "size"), LOOKS)
 async def test_with_everything_open_and_wrong_it_stays_accessible_and_fits(
     api: Api, browser: Browser, theme: str, language: str, size: dict[str, int]

@@ -220,6 +220,7 @@ async def test_without_a_base_for_its_links_the_job_says_what_is_missing(studio:
     assert "PUBLIC_MEDIA_BASE_URL" in answer.json()["details"]
 
 
+@pytest.mark.slow
 async def test_polls_and_what_became_of_queue_ids_are_counted(studio: Studio) -> None:
     before = await scrape(studio.http, studio.api.url)
     async with studio.api.db.begin() as conn:
