@@ -17,6 +17,7 @@ from starlette.requests import Request
 from api.job_log import wanted_jobs
 from api.pages.formats import zone_of
 from api.pages.language import marked
+from photochanger import moments
 from photochanger.errors import Refusal
 from photochanger.job import Source
 from photochanger.job_log import Wanted
@@ -114,17 +115,13 @@ def _in_utc(text: str, request: Request) -> str:
         moment = datetime.fromisoformat(text).replace(tzinfo=zone_of(request)).astimezone(UTC)
     except (OverflowError, ValueError):
         return text
-    return _spelled(moment)
-
-
-def _spelled(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return moments.written(moment, down_to="seconds")
 
 
 def quick(filters: Filters, *, now: datetime) -> list[tuple[str, str]]:
     """The same filters over the last minutes, hour and day: a word for the catalogues and a query, each."""
     kept = {name: value for name, value in filters.given.items() if name not in {"from", "to"}}
-    return [(word, urlencode({**kept, "from": _spelled(now - span)})) for span, word in QUICK]
+    return [(word, urlencode({**kept, "from": moments.written(now - span, down_to="seconds")})) for span, word in QUICK]
 
 
 def shown_moment(filters: Filters, name: str, request: Request) -> str:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from api.pages.formats import zone_of
 from api.pages.language import marked
+from photochanger import moments
 from photochanger.errors import Failure, Refusal
 from photochanger.slots import SLOT_ID
 from photochanger.window import Span
@@ -107,7 +108,7 @@ class Asked:
     @property
     def address(self) -> str:
         """With the window in it, whatever a cookie says."""
-        asked: dict[str, Any] = {"minutes": self.minutes} if self.since is None else {"since": _text(self.since)}
+        asked: dict[str, Any] = {"minutes": self.minutes} if self.since is None else {"since": _exact(self.since)}
         more = {"slot_id": self.slot_id, "sort": self.sort, "table": 1 if self.table else None}
         return f"/statistics?{urlencode(asked | {name: value for name, value in more.items() if value})}"
 
@@ -115,7 +116,7 @@ class Asked:
         """The address of the log with exactly the booths' photos that came in this time."""
         wanted = {"slot_id": self.slot_id, "source": "ingest", **filters}
         given = {name: value for name, value in wanted.items() if value}
-        return f"/jobs?{urlencode({**given, 'from': _text(span.start), 'to': _text(span.until)})}"
+        return f"/jobs?{urlencode({**given, 'from': _exact(span.start), 'to': _exact(span.until)})}"
 
     def export(self, span: Span, *, comma: bool) -> str:
         """The address of the window's days as a file."""
@@ -144,5 +145,6 @@ def _moment(text: str, *, now: datetime) -> datetime | None:
     return max(found, now - LONGEST).astimezone(UTC)
 
 
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _exact(moment: datetime) -> str:
+    """As it was counted by: cut to milliseconds it would lead to other photos."""
+    return moments.written(moment, down_to="microseconds")
