@@ -90,7 +90,6 @@ class Outcome(enum.StrEnum):
     """How an attempt ended. The classes of every provider's answers; the caller decides on repeats by them."""
 
     OK = "ok"
-    ACCEPTED = "accepted"
     CONTENT_BLOCKED = "content_blocked"
     NO_IMAGE = "no_image"
     INVALID_REQUEST = "invalid_request"
@@ -153,3 +152,12 @@ class ProviderFailed(PhotoChangerError):
         self.receipt = receipt or Receipt()
         self.public = public
         super().__init__(f"{outcome}: {self.reason}")
+
+
+def usable_key(key: str | None) -> str:
+    """The key, where it can stand in a header. Raises `ProviderFailed` (`auth`)."""
+    if not key:
+        raise ProviderFailed(Outcome.AUTH, "there is no API key")
+    if not key.isascii() or not key.isprintable():
+        raise ProviderFailed(Outcome.AUTH, "the API key is not one line of plain characters")
+    return key

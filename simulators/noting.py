@@ -1,6 +1,7 @@
 """How every simulator takes a request: it is written into the journal, and what is no success becomes an answer."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ Entry = dict[str, Any]
 Handler = Callable[[web.Request, Entry], Awaitable[web.StreamResponse]]
 
 
-class NoSuccess(PhotoChangerError):
+class NoSuccess(PhotoChangerError, ABC):
     """An answer that is no success. `violation`: the request was malformed, which is a mistake of whoever sent it."""
 
     def __init__(self, message: str, *, violation: bool) -> None:
@@ -21,9 +22,9 @@ class NoSuccess(PhotoChangerError):
         self.violation = violation
         super().__init__(message)
 
+    @abstractmethod
     def response(self) -> web.Response:
         """It as the provider says it."""
-        raise NotImplementedError
 
 
 def noted(

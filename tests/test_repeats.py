@@ -84,7 +84,7 @@ def test_a_call_whose_answer_was_lost_is_repeated_only_where_it_may_be_paid_twic
 
 
 def test_every_outcome_without_a_picture_has_its_failure() -> None:
-    assert set(FAILURE_OF) == set(Outcome) - {Outcome.OK, Outcome.ACCEPTED, Outcome.NOT_KEPT}
+    assert set(FAILURE_OF) == set(Outcome) - {Outcome.OK, Outcome.NOT_KEPT}
 
 
 def test_a_long_reason_is_cut_to_what_its_row_holds() -> None:

@@ -9,7 +9,6 @@ from api.pages.language import marked
 
 OUTCOMES = {
     "ok": marked("a picture"),
-    "accepted": marked("taken into the provider's queue"),
     "content_blocked": marked("refused for its content"),
     "no_image": marked("no picture"),
     "invalid_request": marked("request refused"),

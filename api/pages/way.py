@@ -11,7 +11,7 @@ from api.pages.looks import MOMENTS, UNKNOWN, Look
 from api.pages.spoken import outcome_word, said
 from photochanger.timeline import Moment
 
-GOOD_OUTCOMES = {"ok", "accepted"}
+GOOD_OUTCOMES = {"ok"}
 OK_STATUS = 200
 ENDS = {"sent", "booth_gone"}
 TO_COME = {"deadline", "result_expires"}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from aiohttp import ClientSession
 
 from runner.body import Base64Of, Upload, ask
-from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt
+from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt, usable_key
 from runner.drivers import gemini_answer
 from runner.reading import parsed, text_of
 
@@ -58,11 +58,7 @@ def _address(base_url: str, model: str) -> str:
 
 
 def _key_header(key: str | None) -> dict[str, str]:
-    if not key:
-        raise ProviderFailed(Outcome.AUTH, "there is no API key")
-    if not key.isascii() or not key.isprintable():
-        raise ProviderFailed(Outcome.AUTH, "the API key is not one line of plain characters")
-    return {"x-goog-api-key": key}
+    return {"x-goog-api-key": usable_key(key)}
 
 
 def _upload(call: Call) -> Upload:

@@ -19,7 +19,7 @@ from photochanger import model_rules
 from photochanger.images import PreparedPicture
 from photochanger.picture_kinds import EXTENSIONS
 from runner.body import FileBytes, Upload, ask
-from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt
+from runner.driver import Call, Image, Outcome, ProviderFailed, Receipt, usable_key
 from runner.drivers import openai_answer
 from runner.reading import parsed, text_of
 
@@ -60,11 +60,7 @@ async def check_key(base_url: str, *, key: str, model: str, http: ClientSession)
 
 
 def _key_header(key: str | None) -> dict[str, str]:
-    if not key:
-        raise ProviderFailed(Outcome.AUTH, "there is no API key")
-    if not key.isascii() or not key.isprintable():
-        raise ProviderFailed(Outcome.AUTH, "the API key is not one line of plain characters")
-    return {"Authorization": f"Bearer {key}"}
+    return {"Authorization": f"Bearer {usable_key(key)}"}
 
 
 def _form(texts: dict[str, str], pictures: dict[str, PreparedPicture], *, boundary: str) -> Upload:

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import ClientSession
 
 from runner.body import Answer, Upload, ask
-from runner.driver import Accepted, Call, Exchange, Image, Outcome, Pending, ProviderFailed, Receipt
+from runner.driver import Accepted, Call, Exchange, Image, Outcome, Pending, ProviderFailed, Receipt, usable_key
 from runner.drivers import turbotext_answer
 from runner.drivers.turbotext_answer import Method
 from runner.fetch import fetch, same_origin
@@ -137,11 +137,7 @@ def _method(exchange: Exchange) -> str:
 
 
 def _key_header(key: str | None) -> dict[str, str]:
-    if not key:
-        raise ProviderFailed(Outcome.AUTH, "there is no API key")
-    if not key.isascii() or not key.isprintable():
-        raise ProviderFailed(Outcome.AUTH, "the API key is not one line of plain characters")
-    return {"Authorization": f"Bearer {key}"}
+    return {"Authorization": f"Bearer {usable_key(key)}"}
 
 
 def _links(call: Call) -> dict[str, str]:
