@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -17,7 +18,7 @@ from photochanger import job_detail, job_log
 from photochanger.errors import Failure, Refusal
 from photochanger.job import FINAL
 from photochanger.job_detail import JobDetail
-from photochanger.job_log import Place
+from photochanger.job_log import Place, Wanted
 from photochanger.timeline import Moment
 
 
@@ -30,17 +31,27 @@ def asked_job_id(request: Request) -> str:
     return job_id
 
 
+async def with_neighbours(
+    conn: AsyncConnection, job_id: str, *, wanted: Wanted
+) -> tuple[JobDetail, str | None, str | None]:
+    """The job, and the ids of the next newer and older ones of the log with these filters.
+
+    Raises `Refusal` (`job_not_found`).
+    """
+    found = await job_detail.of_job(conn, job_id)
+    if found is None:
+        raise Refusal(Failure.JOB_NOT_FOUND)
+    newer, older = await job_log.neighbours(conn, Place(created_at=found.created_at, job_id=job_id), wanted=wanted)
+    return found, newer, older
+
+
 @administrators
 async def detail(request: Request) -> JSONResponse:
     """The job, its attempts, its timeline, and its neighbours in the log with the same filters as `GET /api/jobs`."""
     here, job_id = services(request), asked_job_id(request)
     wanted = wanted_jobs(request.query_params)
     async with here.db.begin() as conn:
-        found = await job_detail.of_job(conn, job_id)
-        if found is None:
-            raise Refusal(Failure.JOB_NOT_FOUND)
-        place = Place(created_at=found.created_at, job_id=job_id)
-        newer, older = await job_log.neighbours(conn, place, wanted=wanted)
+        found, newer, older = await with_neighbours(conn, job_id, wanted=wanted)
     photo = await asyncio.to_thread(here.media.regular_file, found.photo_path)
     body = _body(request, found, photo_there=photo is not None)
     return JSONResponse({**body, "neighbours": {"newer": newer, "older": older}}, headers={"Cache-Control": "no-store"})

@@ -84,6 +84,22 @@ _COLUMNS = [
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PhotoFile:
+    """Where the photo of a job was put; whether it is there still, the disk knows."""
+
+    path: str
+    """Relative to MEDIA_ROOT."""
+    mime: str
+
+
+async def photo_of(conn: AsyncConnection, job_id: str) -> PhotoFile | None:
+    """The photo that the job was made of, or None when there is no such job."""
+    query = select(job_input.c.photo_path, job_input.c.photo_mime).where(job_input.c.job_id == job_id)
+    row = (await conn.execute(query)).one_or_none()
+    return None if row is None else PhotoFile(path=row.photo_path, mime=row.photo_mime)
+
+
 async def of_job(conn: AsyncConnection, job_id: str) -> JobDetail | None:
     """The job, or None when there is none with this id."""
     whole = job.join(job_input, job_input.c.job_id == job.c.job_id).join(slot, slot.c.slot_id == job.c.slot_id)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import administrators
-from api.job_detail import asked_job_id
+from api.job_detail import asked_job_id, with_neighbours
 from api.pages import log_filters, way
 from api.pages.advice import ADVICE
 from api.pages.formats import Formats, zone_of
@@ -17,11 +17,10 @@ from api.pages.rendering import is_part, page
 from api.pages.way import Span
 from api.pictures import PictureResponse
 from api.state import services
-from photochanger import job_detail, job_log
+from photochanger import job_detail
 from photochanger.db import moment_now
 from photochanger.errors import Failure, Refusal
 from photochanger.job import FINAL, OPEN
-from photochanger.job_log import Place
 
 LOOK_ON_SECONDS = 90
 """So long after its end a page still looks for what comes then: that the answer is out."""
@@ -33,11 +32,7 @@ async def job_page(request: Request) -> Response:
     here, job_id = services(request), asked_job_id(request)
     filters = log_filters.read(request)
     async with here.db.begin() as conn:
-        found = await job_detail.of_job(conn, job_id)
-        if found is None:
-            raise Refusal(Failure.JOB_NOT_FOUND)
-        place = Place(created_at=found.created_at, job_id=job_id)
-        newer, older = await job_log.neighbours(conn, place, wanted=filters.wanted)
+        found, newer, older = await with_neighbours(conn, job_id, wanted=filters.wanted)
         now = await moment_now(conn)
     photo = await asyncio.to_thread(here.media.regular_file, found.photo_path)
     fmt = Formats(language=language_of(request), zone=zone_of(request), now=now)
@@ -85,10 +80,10 @@ async def job_photo(request: Request) -> Response:
     """The photo as the booth sent it, while it is there."""
     here, job_id = services(request), asked_job_id(request)
     async with here.db.begin() as conn:
-        found = await job_detail.of_job(conn, job_id)
-    file = None if found is None else await asyncio.to_thread(here.media.regular_file, found.photo_path)
-    if found is None or file is None:
+        photo = await job_detail.photo_of(conn, job_id)
+    file = None if photo is None else await asyncio.to_thread(here.media.regular_file, photo.path)
+    if photo is None or file is None:
         raise Refusal(Failure.PHOTO_GONE)
     return PictureResponse(
-        file[0], media_type=found.photo_mime, stat_result=file[1], headers={"Cache-Control": "private, no-store"}
+        file[0], media_type=photo.mime, stat_result=file[1], headers={"Cache-Control": "private, no-store"}
     )
