@@ -144,12 +144,15 @@ class Teller:
                 )
                 for name in names
             ]
-        if setting.startswith("provider_limits."):
-            _, provider, limit = setting.split(".")
-            word = f"{self._say(LIMIT_WORDS[limit])}, {self._title(provider)}"
-        else:
-            word = self._say(SETTINGS.get(setting, setting))
-        return [Change(word=word, old=self.value(setting, old), new=self.value(setting, new))]
+        return [Change(word=self._setting(setting), old=self.value(setting, old), new=self.value(setting, new))]
+
+    def _setting(self, setting: str) -> str:
+        """Its word; the setting of another release keeps its name."""
+        group, _, inner = setting.partition(".")
+        provider, _, limit = inner.partition(".")
+        if group == "provider_limits" and limit in LIMIT_WORDS:
+            return f"{self._say(LIMIT_WORDS[limit])}, {self._title(provider)}"
+        return self._say(SETTINGS.get(setting, setting))
 
     def _budget(self, budget: Mapping[str, Any] | None) -> str:
         if not budget:

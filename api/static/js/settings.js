@@ -29,10 +29,13 @@ document.addEventListener("click", ({ target }) => {
   eye.setAttribute("aria-pressed", String(!masked));
 });
 
-// A form that was refused leads to its first mistake; what it means is said anew of what stands in it.
+// A form that was refused leads to its first mistake, unless one already types in another; what it means is said anew of
+// what stands in it.
 document.body.addEventListener("htmx:afterSettle", ({ detail }) => {
   const form = detail.target?.closest?.("#settings form");
   if (!form) return;
-  form.querySelector("[aria-invalid='true']")?.focus();
+  if (document.activeElement === document.body || form.contains(document.activeElement)) {
+    form.querySelector("[aria-invalid='true']")?.focus();
+  }
   for (const field of form.querySelectorAll("input[id], select[id]")) say(field);
 });
