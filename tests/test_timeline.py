@@ -1,106 +1,31 @@
 """A job's way from its rows: complete, in order, and without a secret."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text
 
 from photochanger import audit, jobs
 from photochanger.db import Database
 from photochanger.jobs import Status
 from photochanger.providers import Providers
-from photochanger.settings import Settings
-from photochanger.tables import job, job_attempt, processing_log, slot
-from photochanger.timeline import Moment, timeline
-from runner.loop import Runner
+from photochanger.tables import job, job_attempt, processing_log
 from simulators.gemini import KEY
-from simulators.server import serving
-from tests.booths import photo_bytes, post_photo
-from tests.queue_rows import claim_one, job_in, queue, until
-from tests.serving import Api, running, settings_for
+from tests.queue_rows import claim_one, job_in, queue
+from tests.serving import Api
+from tests.timelines import GEMINI, TURBOTEXT, Studio, events, moments, staged, told, until_sent
 
 pytestmark = pytest.mark.anyio
-
-PHOTO = photo_bytes()
-GEMINI = {"provider": "gemini", "operation": "image_edit", "settings": {"prompt": "a portrait", "retries": 1}}
-TURBOTEXT = {"provider": "turbotext", "operation": "image_edit", "settings": {"prompt": "a castle", "retries": 0}}
-
-
-@dataclass(frozen=True)
-class Studio:
-    """The API, the simulators of two providers, and what a runner is told."""
-
-    api: Api
-    http: httpx.AsyncClient
-    simulators: str
-    settings: Settings
-    providers: Providers
-    database_url: str
-
-    async def behave(self, provider: str, name: str, *, times: int | None = None, **parameters: Any) -> None:
-        rule = {"match": {}, "behaviour": {"name": name, **parameters}, "times": times}
-        answer = await self.http.post(f"{self.simulators}/__emu/{provider}/scenario", json=rule)
-        assert answer.status_code < 300, answer.text
-
-    async def set_slot(self, **values: Any) -> None:
-        async with self.api.db.begin() as conn:
-            await conn.execute(update(slot).values(**values))
-
-    async def post(self) -> httpx.Response:
-        return await post_photo(self.http, self.api.url, PHOTO)
-
-    def runner(self) -> AbstractAsyncContextManager[Runner]:
-        return running(self.settings, self.providers, self.database_url)
 
 
 @pytest.fixture
 async def studio(
     api: Api, http: httpx.AsyncClient, tmp_path: Path, database_url: str, known_providers: Providers
 ) -> AsyncIterator[Studio]:
-    async with serving() as simulators:
-        settings = settings_for(
-            tmp_path,
-            database_url,
-            GEMINI_API_KEY=KEY,
-            GEMINI_BASE_URL=f"{simulators.url}/gemini",
-            TURBOTEXT_API_KEY=KEY,
-            TURBOTEXT_BASE_URL=f"{simulators.url}/turbotext",
-            PUBLIC_MEDIA_BASE_URL=api.url,
-        )
-        yield Studio(api, http, simulators.url, settings, known_providers, database_url)
-
-
-async def only_job(db: Database) -> str:
-    async with db.begin() as conn:
-        return str((await conn.execute(select(job.c.job_id))).scalar_one())
-
-
-async def moments(db: Database, job_id: str | None = None) -> list[Moment]:
-    job_id = job_id or await only_job(db)
-    async with db.begin() as conn:
-        return await timeline(conn, job_id)
-
-
-async def events(db: Database, job_id: str | None = None) -> list[str]:
-    return [moment.event for moment in await moments(db, job_id)]
-
-
-async def told(db: Database, event: str) -> list[dict[str, Any]]:
-    return [dict(moment.details or {}) for moment in await moments(db) if moment.event == event]
-
-
-async def until_sent(db: Database) -> None:
-    async def sent() -> bool:
-        return "sent" in await events(db)
-
-    await until(sent)
+    async with staged(api, http, tmp_path, database_url, known_providers) as studio:
+        yield studio
 
 
 async def test_a_plain_photo_is_received_queued_claimed_attempted_and_finished(studio: Studio) -> None:
@@ -250,62 +175,3 @@ async def test_what_an_administrator_did_with_a_job_is_in_its_way(db: Database) 
 
 async def test_an_unknown_job_has_no_way(db: Database) -> None:
     assert await moments(db, "0" * 32) == []
-
-
-async def test_a_failed_attempt_costs_what_the_provider_says_it_used(studio: Studio) -> None:
-    await studio.set_slot(**GEMINI)
-    await studio.behave("gemini", "text_only")
-    async with studio.runner():
-        assert (await studio.post()).json()["failure_reason"] == "no_image"
-    costs = [ended["cost_usd"] for ended in await told(studio.api.db, "attempt_ended")]
-    assert len(costs) == 2
-    assert all(cost > 0 for cost in costs)
-
-
-async def test_a_picture_that_comes_too_late_has_cost_what_it_costs(studio: Studio) -> None:
-    await studio.behave("gemini", "ok", delay_seconds=1.5)
-    db = studio.api.db
-
-    async def called() -> bool:
-        async with db.at_once() as conn:
-            return bool((await conn.execute(select(func.count()).select_from(job_attempt))).scalar_one())
-
-    async def closed() -> bool:
-        async with db.at_once() as conn:
-            query = select(func.count()).where(job_attempt.c.finished_at.is_not(None))
-            return bool((await conn.execute(query)).scalar_one())
-
-    async with studio.runner():
-        posting = asyncio.create_task(studio.post())
-        await until(called, seconds=10)
-        async with db.at_once() as conn:
-            over = job.c.created_at + timedelta(milliseconds=1)
-            await conn.execute(update(job).values(expires_at=over, start_by=over))
-            assert await jobs.expire(conn, await only_job(db))
-        assert (await posting).status_code == 504
-        await until(closed, seconds=10)
-    (ended,) = await told(db, "attempt_ended")
-    assert (ended["outcome"], ended["http_status"]) == ("not_kept", 200)
-    assert ended["cost_usd"] > 0
-    assert "finished" not in await events(db)
-
-
-async def test_a_picture_that_could_not_be_stored_has_cost_what_it_costs(studio: Studio) -> None:
-    db, media = studio.api.db, studio.api.media
-    await studio.behave("gemini", "ok", delay_seconds=1.0)
-
-    async def called() -> bool:
-        async with db.at_once() as conn:
-            return bool((await conn.execute(select(func.count()).select_from(job_attempt))).scalar_one())
-
-    async with studio.runner():
-        posting = asyncio.create_task(studio.post())
-        await until(called, seconds=10)
-        elsewhere = media.folder("results").with_name("elsewhere")
-        media.folder("results").rename(elsewhere)
-        answer = await posting
-        elsewhere.rename(media.folder("results"))
-    assert answer.status_code >= 500
-    (ended,) = await told(db, "attempt_ended")
-    assert (ended["outcome"], ended["http_status"]) == ("not_kept", 200)
-    assert ended["cost_usd"] > 0
