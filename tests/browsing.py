@@ -42,6 +42,13 @@ def missing() -> bool:
     return not Path(CHROMIUM).exists()
 
 
+IN_A_BROWSER = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(missing(), reason="there is no chromium (`make browser` installs it)"),
+]
+"""The marks of a file whose tests all need it."""
+
+
 @asynccontextmanager
 async def opened_browser(*flags: str) -> AsyncIterator[Browser]:
     """One chromium, with these flags beside those it always has."""

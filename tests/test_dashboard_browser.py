@@ -9,16 +9,12 @@ from playwright.async_api import Browser, Page, Request, expect
 
 from photochanger import slot_edits
 from photochanger.providers import Providers
-from tests import browsing
-from tests.browsing import Window, opened_browser, window
+from tests.browsing import IN_A_BROWSER, Window, opened_browser, window
 from tests.results import claimed_job, finish_job, queued_job
 from tests.serving import Api, serve_api, settings_for
 from tests.studio import afternoon, picture_of
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
-]
+pytestmark = IN_A_BROWSER
 TWO_REFRESHES_MS = 6000
 MOST_TRANSFERRED_BYTES = 150_000
 
@@ -171,6 +167,8 @@ async def test_an_open_menu_is_left_alone_until_it_is_closed(api: Api, browser: 
         await expect(page.locator("#row-slot-001")).not_to_contain_text("ждут: 1")
         await page.keyboard.press("Escape")
         await expect(page.locator("#row-slot-001")).to_contain_text("ждут: 1", timeout=15_000)
+        assert not await page.locator("#menu-slot-002 .menu-list").is_visible()
+        assert seen.said == []
 
 
 @pytest.mark.slow

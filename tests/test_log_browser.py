@@ -12,17 +12,13 @@ from photochanger import attempts, jobs
 from photochanger.attempts import AttemptEnd
 from photochanger.errors import Failure
 from photochanger.providers import Providers
-from tests import browsing
 from tests.administrators import give_passwords
-from tests.browsing import LOOKS, window
+from tests.browsing import IN_A_BROWSER, LOOKS, window
 from tests.results import claimed_job, queued_job
 from tests.serving import Api, serve_api, settings_for
 from tests.studio import afternoon, failing, finished
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
-]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture

@@ -14,19 +14,14 @@ from photochanger import audit, jobs
 from photochanger.errors import Failure
 from photochanger.providers import Providers
 from photochanger.tables import job_attempt, provider_check, session, slot, slot_version
-from tests import browsing
 from tests.administrators import give_passwords
-from tests.browsing import NARROW, WIDE, Window, window
+from tests.browsing import IN_A_BROWSER, NARROW, WIDE, Window, window
 from tests.naughty import NAUGHTY
 from tests.results import finished_job, queued_job
 from tests.serving import Api, serve_api, settings_for
 from tests.studio import claim, picture_of
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.slow,
-    pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.slow]
 
 SLOTS = [f"slot-{number:03}" for number in range(1, 16)]
 
@@ -44,33 +39,35 @@ def dealt(count: int, *, first: int = 0) -> list[str]:
     return [NAUGHTY[(first + number) % len(NAUGHTY)] for number in range(count)]
 
 
-async def silent(seen: Window, shown: Sequence[str], *, name: str) -> None:
-    """Nothing has come of the texts: no element, no dialog, no message, no sideways scroll; and they can be read."""
+async def troubles(seen: Window, shown: Sequence[str], *, name: str) -> list[str]:
+    """What has come of the texts: elements, a script's effect, a message, a scroll sideways; or they are not there."""
     page = seen.page
-    assert seen.said == [], name
-    assert await page.locator("img[src='x'], iframe, object, embed, svg[onload], [onerror], [onclick]").count() == 0, (
-        name
-    )
-    assert await page.locator("script:not([src])").count() == 0, name
-    assert await page.locator("a[href^='javascript:' i], a[href^='data:' i]").count() == 0, name
-    assert await page.evaluate("window.naughty") is None, name
+    found = [f"{name}: {line}" for line in seen.said]
+    for strange in (
+        "img[src='x'], iframe, object, embed, svg[onload], [onerror], [onclick]",
+        "script:not([src])",
+        "a[href^='javascript:' i], a[href^='data:' i]",
+    ):
+        found += [f"{name}: {strange}"] * await page.locator(strange).count()
+    if await page.evaluate("window.naughty") is not None:
+        found.append(f"{name}: a script has run")
     for viewport in (NARROW, WIDE):
         await page.set_viewport_size(viewport)  # type: ignore[arg-type]
-        assert await seen.sideways() <= 0, (name, viewport)
+        if await seen.sideways() > 0:
+            found.append(f"{name}: scrolls sideways at {viewport['width']}")
     fields = "[...document.querySelectorAll('input, textarea')].map(one => one.value).join()"
     readable: str = await page.evaluate(f"document.body.textContent + {fields}")
-    assert [one for one in shown if one.strip() not in readable] == [], name
+    return found + [f"{name}: {one!r} cannot be read" for one in shown if one.strip() not in readable]
 
 
-async def look(api: Api, browser: Browser, path: str, shown: Sequence[str], *, login: bool = True) -> None:
-    """One page, and its parts unfolded."""
+async def seen_on(api: Api, browser: Browser, path: str, shown: Sequence[str], *, login: bool = True) -> list[str]:
+    """The troubles of one page, with its parts unfolded."""
     async with window(browser, api, login=login) as seen:
         dialogs: list[str] = []
-        seen.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        seen.page.on("dialog", lambda dialog: dialogs.append(f"{path}: a dialog says {dialog.message}"))
         await seen.go(f"{api.url}{path}")
         await seen.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-        await silent(seen, shown, name=path)
-        assert dialogs == [], path
+        return await troubles(seen, shown, name=path) + dialogs
 
 
 async def named(api: Api, *, first: int) -> list[str]:
@@ -88,12 +85,12 @@ async def test_names_of_slots_are_text_wherever_they_stand(api: Api, browser: Br
     names = await named(api, first=first)
     job_id, _ = await finished_job(api)
     for path in ("/", "/jobs", "/statistics"):
-        await look(api, browser, path, names)
+        assert await seen_on(api, browser, path, names) == []
     for path in ("/slots/slot-001", f"/jobs/{job_id}"):
-        await look(api, browser, path, [names[0]])
+        assert await seen_on(api, browser, path, [names[0]]) == []
     for number in range(0, len(SLOTS), 7):
-        await look(api, browser, f"/public/slots/{SLOTS[number]}", [names[number]], login=False)
-    await look(api, browser, f"/public/results/{job_id}", [], login=False)
+        assert await seen_on(api, browser, f"/public/slots/{SLOTS[number]}", [names[number]], login=False) == []
+    assert await seen_on(api, browser, f"/public/results/{job_id}", [], login=False) == []
 
 
 @pytest.mark.parametrize("third", range(3))
@@ -116,8 +113,8 @@ async def test_all_that_is_told_of_a_photo_is_text(api: Api, browser: Browser, t
             await conn.execute(insert(job_attempt).values(values))
         details = "\n".join(texts)[:1000]
         assert await jobs.fail(conn, held, failure=Failure.BAD_RESPONSE, details=details, why=details)
-    await look(api, browser, f"/jobs/{job_id}", texts)
-    await look(api, browser, "/jobs", [texts[-1]])
+    assert await seen_on(api, browser, f"/jobs/{job_id}", texts) == []
+    assert await seen_on(api, browser, "/jobs", [texts[-1]]) == []
 
 
 async def test_who_did_what_is_text_in_the_settings(api: Api, browser: Browser) -> None:
@@ -126,14 +123,14 @@ async def test_who_did_what_is_text_in_the_settings(api: Api, browser: Browser) 
         for naughty in shown:
             await audit.record(conn, "setting_changed", actor=naughty[:80], setting=naughty, old=naughty, new=naughty)
             await audit.record(conn, naughty, actor="serg", slot=naughty)
-    await look(api, browser, "/settings", [])
+    assert await seen_on(api, browser, "/settings", []) == []
     for naughty in NAUGHTY[::8]:
         async with api.db.begin() as conn:
             row = {"provider": "gemini", "good": False, "sentence": naughty[:300], "checked_at": func.now()}
             await conn.execute(delete(provider_check))
             await conn.execute(insert(provider_check).values(row))
             await conn.execute(update(session).values(address=naughty, user_agent=naughty[:300]))
-        await look(api, browser, "/settings", [])
+        assert await seen_on(api, browser, "/settings", []) == []
 
 
 async def test_a_slots_earlier_versions_and_its_prompt_are_text(api: Api, browser: Browser) -> None:
@@ -143,7 +140,7 @@ async def test_a_slots_earlier_versions_and_its_prompt_are_text(api: Api, browse
             values = {"slot_id": "slot-001", "version": number, "saved_by": naughty[:80], "document": document}
             await conn.execute(insert(slot_version).values(**values, saved_at=func.now()))
         await conn.execute(update(slot).values(settings={"prompt": "\n".join(NAUGHTY)}))
-    await look(api, browser, "/slots/slot-001", list(NAUGHTY[:20]))
+    assert await seen_on(api, browser, "/slots/slot-001", list(NAUGHTY[:20])) == []
 
 
 async def test_an_account_that_is_typed_into_the_login_is_text(api: Api, browser: Browser) -> None:
@@ -155,8 +152,8 @@ async def test_an_account_that_is_typed_into_the_login_is_text(api: Api, browser
             await seen.page.keyboard.press("Enter")
             await expect(seen.page.get_by_role("alert")).to_be_visible()
             seen.said[:] = [line for line in seen.said if "401" not in line and "429" not in line]
-            await silent(seen, [], name=repr(naughty))
-    await look(api, browser, "/settings", [])
+            assert await troubles(seen, [], name=repr(naughty)) == []
+    assert await seen_on(api, browser, "/settings", []) == []
 
 
 async def test_a_files_name_is_text(api: Api, browser: Browser) -> None:
@@ -179,18 +176,18 @@ async def test_a_files_name_is_text(api: Api, browser: Browser) -> None:
             await expect(zone.locator("[data-drop-remove]")).to_be_visible()
             await seen.page.locator("#test-photo").set_input_files(file)
             await expect(seen.page.locator("#test-go")).to_be_enabled()
-            await silent(seen, [], name=name)
+            assert await troubles(seen, [], name=name) == []
         await seen.page.locator("#save").click()
         await expect(seen.page.locator(".toast")).to_be_visible()
         await seen.go(f"{api.url}/slots/slot-013")
-        await silent(seen, [], name="saved")
-    await look(api, browser, "/settings", [])
+        assert await troubles(seen, [], name="saved") == []
+    assert await seen_on(api, browser, "/settings", []) == []
 
 
 async def test_what_is_put_into_an_address_is_text(api: Api, browser: Browser) -> None:
     async with window(browser, api) as seen:
         for naughty in NAUGHTY[::5]:
             await seen.go(f"{api.url}/?{urlencode({'q': naughty})}")
-            await silent(seen, [], name=f"q={naughty!r}")
+            assert await troubles(seen, [], name=f"q={naughty!r}") == []
             await seen.go(f"{api.url}/jobs?{urlencode({'job_id': naughty})}")
-            await silent(seen, [], name=f"job_id={naughty!r}")
+            assert await troubles(seen, [], name=f"job_id={naughty!r}") == []

@@ -10,18 +10,14 @@ from playwright.async_api import Browser, Page, expect
 
 from photochanger import app_settings
 from photochanger.providers import Providers
-from tests import browsing, figure_rows
-from tests.browsing import LOOKS, window
+from tests import figure_rows
+from tests.browsing import IN_A_BROWSER, LOOKS, window
 from tests.figure_rows import MadeJob
 from tests.serving import Api, serve_api, settings_for
 from tests.statistics_page import DAY, week
 from tests.studio import afternoon, empty
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.slow,
-    pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -81,6 +77,7 @@ async def test_a_slots_state_is_told_in_words(api: Api, browser: Browser) -> Non
         for slot_id, state in (("005", "Ошибки"), ("006", "Задержка"), ("009", "Активен"), ("012", "Выключен")):
             await expect(seen.page.locator(f"#row-slot-{slot_id} .pill")).to_have_text(state)
         await expect(seen.page.locator("#row-slot-013 .pill")).to_have_text("Не настроен")
+        assert seen.said == []
 
 
 async def test_slots_are_sorted_by_keyboard_and_stay_so(api: Api, browser: Browser) -> None:

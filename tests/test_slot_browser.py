@@ -3,22 +3,17 @@
 import re
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Browser, Dialog, expect
 
 from photochanger import slots
 from photochanger.providers import Providers
 from simulators.gemini import KEY
 from simulators.sample import SAMPLE
-from tests import browsing
-from tests.browsing import window
+from tests.browsing import IN_A_BROWSER, window
 from tests.serving import Api, running, serve_api, settings_for
 from tests.simulated import simulated
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
-]
+pytestmark = IN_A_BROWSER
 
 
 async def test_a_slot_is_edited_and_the_second_editor_is_told(api: Api, browser: Browser) -> None:

@@ -9,15 +9,11 @@ from playwright.async_api import Browser
 from sqlalchemy import text
 
 from photochanger.providers import Providers
-from tests import browsing
-from tests.browsing import NARROW, WIDE, window
+from tests.browsing import IN_A_BROWSER, NARROW, WIDE, window
 from tests.outages import Outage
 from tests.serving import Api, serve_api, settings_for
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(browsing.missing(), reason="there is no chromium (`make browser` installs it)"),
-]
+pytestmark = IN_A_BROWSER
 LOOKS = [
     (
         "light",
