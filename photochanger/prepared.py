@@ -53,7 +53,10 @@ class Prepared:
 
     async def _run(self, conn: Connection, values: Mapping[str, Any]) -> psycopg.AsyncCursor[TupleRow]:
         given = {**self._constants, **values}
-        bound = {name: self._bind[name](value) if name in self._bind else value for name, value in given.items()}
+        bind = self._bind
+        bound = {
+            name: value if value is None or name not in bind else bind[name](value) for name, value in given.items()
+        }
         return await (await _driver_of(conn)).execute(self._sql, bound, prepare=True)
 
 
