@@ -17,7 +17,7 @@ import psycopg_pool
 import structlog
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -157,13 +157,25 @@ class Database:
 
     @contextmanager
     def _mended_after_loss(self) -> Iterator[None]:
-        """When a connection turns out to be lost, the others probably are as well: have the pool look at once."""
+        """When a connection turns out to be lost, the others probably are as well: have the pool look at once.
+
+        One that the server has ended because its transaction idled, in a process that was frozen, is lost too, though
+        psycopg calls that an internal error.
+        """
         try:
             yield
         except UNAVAILABLE:
-            if self._mending is None or self._mending.done():
-                self._mending = asyncio.create_task(self._pool.check())
+            self._mend()
             raise
+        except (InternalError, psycopg.InternalError) as error:
+            if not isinstance(getattr(error, "orig", error), psycopg.errors.IdleInTransactionSessionTimeout):
+                raise
+            self._mend()
+            raise psycopg.OperationalError("the server has ended a transaction that idled") from error
+
+    def _mend(self) -> None:
+        if self._mending is None or self._mending.done():
+            self._mending = asyncio.create_task(self._pool.check())
 
     def pool_figures(self) -> PoolFigures:
         """How busy the pool is."""

@@ -63,6 +63,27 @@ async def test_a_statement_that_is_cut_off_costs_the_pool_nothing(db: Database, 
         assert await works(cutting)
 
 
+async def idle(db: Database, way: str, *, statements_after: int) -> None:
+    """A transaction of a process that was frozen in it: the server has ended it by the time it goes on."""
+    async with getattr(db, way)() as conn:
+        for statement in ("SET idle_in_transaction_session_timeout = '20ms'", *["SELECT 1"] * statements_after):
+            await conn.execute(statement if way == "transaction" else text(statement))
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("way", ["begin", "transaction"])
+@pytest.mark.parametrize("statements_after", [0, 1])
+async def test_a_transaction_that_the_server_has_ended_is_a_lost_connection(
+    db: Database, database_url: str, way: str, statements_after: int
+) -> None:
+    del db
+    async with Database(database_url, connections=1) as idling:
+        for _ in range(3):
+            with pytest.raises(UNAVAILABLE):
+                await idle(idling, way, statements_after=statements_after)
+        assert await works(idling)
+
+
 async def test_a_server_that_hangs_is_left_alone_at_once_and_costs_the_pool_nothing(database_url: str) -> None:
     async with relayed(database_url) as (relay, url), Database(url, connections=1) as hanging:
         assert await works(hanging)
