@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 from playwright.async_api import Browser, Dialog, expect
+from sqlalchemy import func, update
 
 from photochanger import slots
 from photochanger.providers import Providers
+from photochanger.tables import session
 from simulators.gemini import KEY
 from simulators.sample import SAMPLE
 from tests.browsing import IN_A_BROWSER, window
@@ -100,6 +102,48 @@ async def test_another_provider_has_other_fields_and_its_picture_is_dropped(api:
         await page.get_by_role("button", name="Убрать").first.click()
         await expect(page.locator("#drop-style [data-drop-value]")).to_have_value("")
         assert seen.said == []
+
+
+async def test_a_picture_that_another_slot_has_is_chosen_again(api: Api, browser: Browser) -> None:
+    async with window(browser, api) as seen:
+        page = seen.page
+        for slot_id in ("slot-002", "slot-003"):
+            await seen.go(f"{api.url}/slots/{slot_id}")
+            await page.locator("select[name=provider]").select_option("turbotext")
+            await expect(page.locator("[name='settings.strength']")).to_be_visible()
+            await page.locator("#second-picture").check()
+            if slot_id == "slot-002":
+                await page.locator("#drop-style [data-drop-file]").set_input_files(SAMPLE)
+            else:
+                await page.get_by_text("Выбрать из тех, что уже есть").click()
+                await page.get_by_role("button", name=SAMPLE.name).click()
+                await expect(page.locator("#others-style")).not_to_have_attribute("open", "")
+            await expect(page.locator("#drop-style [data-drop-picture]")).to_be_visible()
+            await page.get_by_role("button", name="Сохранить").click()
+            await expect(page.locator(".toast")).to_have_text("Сохранено")
+        async with api.db.at_once() as conn:
+            bound = [one.template_media for one in await slots.all_slots(conn) if one.template_media]
+        assert len(bound) == 2
+        assert bound[0] == bound[1]
+        assert seen.said == []
+
+
+async def test_an_ended_session_does_not_lead_away_from_what_is_not_saved(api: Api, browser: Browser) -> None:
+    async with window(browser, api) as seen:
+        page = seen.page
+        asked: list[str] = []
+        page.on("dialog", lambda dialog: asked.append(dialog.message))
+        await seen.go(f"{api.url}/slots/slot-001")
+        await page.locator("[name='settings.prompt']").fill("half a prompt")
+        async with api.db.begin() as conn:
+            await conn.execute(update(session).values(revoked_at=func.now()))
+        await page.get_by_role("button", name="Сохранить").click()
+        told = page.locator("#session-ended")
+        await expect(told).to_contain_text("Сессия завершена")
+        await expect(page.locator("[name='settings.prompt']")).to_have_value("half a prompt")
+        await expect(told.get_by_role("link")).to_have_attribute("href", "/login?next=/slots/slot-001")
+        assert await seen.violations() == []
+        assert asked == []
 
 
 async def test_a_picture_is_dragged_onto_its_place_and_anything_else_is_refused(api: Api, browser: Browser) -> None:

@@ -33,6 +33,8 @@ from photochanger.errors import Failure, Refusal
 from photochanger.slot_edits import Keep
 from photochanger.slots import Slot
 
+MOST_TEMPLATES = 24
+"""So many of them can be chosen from, the newest first."""
 SAVED, RESTORED = marked("Saved"), marked("Version %(version)s is restored")
 
 
@@ -206,7 +208,7 @@ async def _form_context(
         "providers": list(here.providers.by_name.values()),
         "operation_words": OPERATIONS,
         "roles": [(role, ROLES.get(role)) for role in roles_of(here.providers, document)],
-        "templates": {one.media_object_id: one for one in await templates.all_templates(conn)},
+        "templates": (await templates.all_templates(conn))[:MOST_TEMPLATES],
         "versions": [
             (one, in_words(slot_rules.changed(before.document, one.document)) if before else [])
             for one, before in pairwise([*kept, None])

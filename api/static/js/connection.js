@@ -31,5 +31,16 @@ document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
 document.body.addEventListener("htmx:responseError", ({ detail }) => {
   if (!polled(detail)) toast(words.failed, "danger");
 });
+
+// A session that has ended leads to the login, but not away from what is typed and not saved: that is told.
+document.body.addEventListener("htmx:beforeOnLoad", (event) => {
+  const login = event.detail.xhr.status === 401 && event.detail.xhr.getResponseHeader("HX-Redirect");
+  if (!login || document.dispatchEvent(new Event("session-ended", { cancelable: true }))) return;
+  event.preventDefault();
+  const told = document.getElementById("session-ended");
+  told.querySelector("a").href = login;
+  told.hidden = false;
+});
+
 window.addEventListener("offline", lost);
 window.addEventListener("online", () => document.dispatchEvent(new Event("poll-now")));

@@ -26,8 +26,12 @@ async function register(zone, file) {
   const answer = await fetch(zone.dataset.dropUrl, { method: "POST", body: form, headers: headers() });
   const said = await answer.json();
   if (!answer.ok) throw new Error(said.details);
-  part(zone, "value").value = said.media_object_id;
-  show(zone, zone.dataset.dropPreview.replace("{id}", said.media_object_id), "new");
+  choose(zone, said.media_object_id);
+}
+
+function choose(zone, id) {
+  part(zone, "value").value = id;
+  show(zone, zone.dataset.dropPreview.replace("{id}", id), "new");
 }
 
 async function take(zone, file) {
@@ -56,6 +60,13 @@ document.addEventListener("change", ({ target }) => {
     take(target.closest("[data-drop]"), target.files[0]);
     target.value = "";
   }
+});
+
+document.addEventListener("click", ({ target }) => {
+  const chosen = target.closest("[data-drop-choose]");
+  if (!chosen) return;
+  chosen.closest("details").open = false;
+  choose(chosen.closest("[data-drop]"), chosen.dataset.dropChoose);
 });
 
 document.addEventListener("click", ({ target }) => {

@@ -22,6 +22,9 @@ document.addEventListener("picture", ({ target }) => {
 window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault();
 });
+document.addEventListener("session-ended", (event) => {
+  if (unsaved) event.preventDefault();
+});
 document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (detail.target === form() && detail.xhr.getResponseHeader("HX-Trigger")) unsaved = false; // it says "Saved"
 });
