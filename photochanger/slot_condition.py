@@ -53,6 +53,8 @@ class Surroundings:
     circuits: Collection[OpenCircuit]
     places: int
     """How many photos a slot may have in work."""
+    simulated: bool = False
+    """Simulators stand in for all providers, as long as none has a key."""
 
 
 def lacks(row: SlotRow, around: Surroundings) -> Lack | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,11 +10,12 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from photochanger import secret_store, slots
+from photochanger.providers import Providers
 from photochanger.tables import app_settings, processing_log, secret, slot
 from tests.administrators import browser
 from tests.people import HTMX, page
 from tests.results import queued_job
-from tests.serving import Api
+from tests.serving import Api, serve_api, settings_for
 from tests.studio import afternoon, empty
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +108,21 @@ async def test_what_is_missing_leads_to_where_it_is_given(api: Api, http: httpx.
     assert "Нет ключа Google Gemini" in shown
     assert 'href="/settings#provider-keys"' in shown
     assert "Пароль приёма не задан" in shown
+
+
+async def test_while_simulators_answer_the_dashboard_says_so(
+    database_url: str, tmp_path: Path, known_providers: Providers, http: httpx.AsyncClient
+) -> None:
+    settings = settings_for(tmp_path, database_url, SIMULATORS_URL="http://127.0.0.1:8090")
+    async with serve_api(settings, known_providers, database_url) as api:
+        shown = (await page(http, api, "/")).text
+        assert "вместо провайдеров отвечают имитаторы" in shown
+        assert "Нет ключа" not in shown
+        assert shown.count('class="step done"') == 1, "a first key is still to come"
+        await give_key(api, "gemini")
+        shown = (await page(http, api, "/")).text
+        assert "имитаторы" not in shown
+        assert shown.count('class="step done"') == 2
 
 
 async def test_the_filter_and_only_problems_choose_rows(api: Api, http: httpx.AsyncClient) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, insert, text
 
 from photochanger import audit, purges, sessions
 from photochanger.providers import Providers
+from photochanger.tables import storage_figure
 from tests.administrators import browser as cookies
 from tests.serving import Api, serve_api, settings_for
 from tests.settings_page import BUDGET, GEMINI, HTMX, save, send, shown, toast, told
@@ -105,3 +106,14 @@ async def test_changes_need_the_token(api: Api, http: httpx.AsyncClient) -> None
     for path in ("", "/password", "/keys/gemini", "/keys/gemini/check", "/purge", *sessions_of):
         answer = await http.post(f"{api.url}/settings{path}", data={"generate": "1"}, headers=headers)
         assert answer.json()["failure_reason"] == "forbidden", path
+
+
+async def test_what_storage_takes_says_when_it_was_measured(api: Api, http: httpx.AsyncClient) -> None:
+    assert "Ещё не измерено." in await shown(http, api)
+    async with api.db.begin() as conn:
+        row = {"name": "results", "files": 2, "bytes": 1_500_000}
+        row |= {"measured_at": func.now() - text("interval '3 minutes'")}
+        await conn.execute(insert(storage_figure).values(row))
+    page = await shown(http, api)
+    assert "1,5\xa0МБ" in page
+    assert re.search(r"Измерено: <time[^>]*>3 мин назад</time>", page)

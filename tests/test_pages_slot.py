@@ -128,6 +128,21 @@ async def test_another_provider_shows_its_own_fields_and_saves_nothing(api: Api,
     assert unknown.status_code == 200
 
 
+@pytest.mark.parametrize("prefix", ["", "fallback."])
+async def test_that_a_call_may_be_paid_for_twice_is_asked_anew_for_another_provider(
+    api: Api, http: httpx.AsyncClient, prefix: str
+) -> None:
+    agreed = f"{prefix}settings.repeat_interrupted"
+    form = {**FORM, "fallback.on": "1", "fallback.provider": "openai", "fallback.operation": "edit", agreed: "1"}
+    form |= {f"{prefix}provider": "turbotext", f"{prefix}operation": "image_edit"}
+    ticked = re.compile(rf'name="{re.escape(agreed)}" value="1" checked')
+    chosen = await send(http, api, "/form", form, **{"HX-Trigger-Name": f"{prefix}provider"})
+    assert f'name="{agreed}"' in chosen.text
+    assert not ticked.search(chosen.text)
+    other_change = await send(http, api, "/form", form, **{"HX-Trigger-Name": f"{prefix}operation"})
+    assert ticked.search(other_change.text)
+
+
 async def test_what_was_typed_for_another_operation_is_there_on_the_way_back(api: Api, http: httpx.AsyncClient) -> None:
     style = {**FORM, "provider": "turbotext", "operation": "identity_transfer"}
     away = (await send(http, api, "/form", style)).text

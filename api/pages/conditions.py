@@ -16,11 +16,11 @@ async def surroundings(conn: AsyncConnection, here: Services, settings: AppSetti
         for name in here.providers.by_name
         if secret_store.provider_key(name) in stored or here.settings.provider_key(name) is not None
     }
-    if not keyed and here.settings.simulators_url is not None:
-        keyed = set(here.providers.by_name)  # simulators stand in for all of them
+    simulated = not keyed and here.settings.simulators_url is not None
     return Surroundings(
         providers=here.providers,
-        keyed=keyed,
+        keyed=set(here.providers.by_name) if simulated else keyed,
+        simulated=simulated,
         circuits=await breaker.open_circuits(conn),
         places=settings.photos_in_work_per_slot,
     )

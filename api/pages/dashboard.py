@@ -121,6 +121,7 @@ async def dashboard(request: Request) -> Response:
         problems=problems,
         disk=await asyncio.to_thread(_disk, here),
         missing_keys=_missing_keys(here, around, seen),
+        simulated=around.simulated,
         without_password=settings.ingest_password_hash is None,
     )
 

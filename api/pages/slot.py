@@ -54,7 +54,8 @@ async def slot_form(request: Request) -> Response:
     """
     known, fields = services(request).providers, await form_fields(request)
     check, refusal = request.query_params.get("check") == "1", None
-    body = body_of(known, fields if check else with_own_operations(known, fields))
+    changed = request.headers.get("hx-trigger-name")
+    body = body_of(known, fields if check else with_own_operations(known, fields, changed=changed))
     if check:
         given, wrong = slot_rules.read_body(body)
         wrong = {**slot_rules.problems(given, known), **wrong}

@@ -63,14 +63,19 @@ def _nearest(provider: Provider, wanted: str | None) -> Operation:
     return provider.operations.get(wanted or "", enabled)
 
 
-def with_own_operations(providers: Providers, given: Mapping[str, str]) -> dict[str, str]:
-    """The form of one who has just changed a provider and still names an operation of the other."""
-    changed = dict(given)
+def with_own_operations(providers: Providers, given: Mapping[str, str], *, changed: str | None) -> dict[str, str]:
+    """The form of one who has just changed this field: a provider, while the operation is still one of the other.
+
+    That a call may be paid for twice was agreed to for the other provider alone, and is asked for anew.
+    """
+    fitted = dict(given)
     for prefix in ("", "fallback."):
         provider = providers.by_name.get(given.get(f"{prefix}provider", ""))
         if provider is not None:
-            changed[f"{prefix}operation"] = _nearest(provider, given.get(f"{prefix}operation")).name
-    return changed
+            fitted[f"{prefix}operation"] = _nearest(provider, given.get(f"{prefix}operation")).name
+        if changed == f"{prefix}provider":
+            fitted.pop(f"{prefix}{SETTINGS}repeat_interrupted", None)
+    return fitted
 
 
 def first_plan(providers: Providers, *, other_than: str) -> dict[str, Any]:
