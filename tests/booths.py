@@ -50,3 +50,11 @@ def photo_bytes(*, width: int = 640, height: int = 480, seed: int = 1) -> bytes:
 def nothing_left(media: Media) -> None:
     """No file lies under MEDIA_ROOT but its marker."""
     assert [path for path in media.root.rglob("*") if path.is_file() and path.name != MARKER] == []
+
+
+def reason(answer: httpx.Response) -> tuple[int, str]:
+    """What it was refused or has failed with: its status and its code."""
+    body = answer.json()
+    assert body["status"] == ("timeout" if answer.status_code == 504 else "error")
+    assert "Traceback" not in answer.text
+    return answer.status_code, body["failure_reason"]

@@ -83,8 +83,3 @@ async def opened(api: Api, *, http: httpx.AsyncClient, providers: Providers) -> 
         await studio.set_slot(retries=0)
         yield studio
         assert await simulators.violations() == []
-
-
-def reason(answer: httpx.Response) -> tuple[int, str]:
-    assert "Traceback" not in answer.text
-    return answer.status_code, answer.json()["failure_reason"]

@@ -18,9 +18,10 @@ from photochanger.providers import Providers
 from photochanger.tables import processing_log
 from runner.driver import Accepted, Call, Image, Pending, ProviderFailed, Receipt
 from runner.driver import Outcome as O  # noqa: N817 - a table of outcomes below
+from tests.booths import reason
 from tests.pictures import talkative_jpeg
 from tests.queue_rows import events, queue, row, until
-from tests.runner_studio import PHOTO, PICTURE, Studio, opened, reason
+from tests.runner_studio import PHOTO, PICTURE, Studio, opened
 from tests.serving import Api
 
 pytestmark = pytest.mark.anyio

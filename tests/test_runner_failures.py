@@ -13,9 +13,10 @@ from photochanger import app_settings
 from photochanger.providers import Providers
 from photochanger.tables import breaker, job_attempt
 from simulators.gemini import KEY
+from tests.booths import reason
 from tests.lags import measured_lag
 from tests.queue_rows import events, row, until, until_blocked
-from tests.runner_studio import PHOTO, PICTURE, Studio, opened, reason, told
+from tests.runner_studio import PHOTO, PICTURE, Studio, opened, told
 from tests.serving import Api
 
 pytestmark = pytest.mark.anyio
