@@ -3,11 +3,15 @@
 import json
 from collections.abc import Mapping
 
+from sqlalchemy import func, select
+
 from photochanger import admins, sessions
+from photochanger.db import Database
 from photochanger.keys import replace_private
 from photochanger.passwords import hash_password
 from photochanger.sessions import Kind
 from photochanger.settings import Settings
+from photochanger.tables import login_failure
 from tests.serving import Api
 
 ADMIN_PASSWORD = "фотобудка на свадьбе 📷"
@@ -44,3 +48,10 @@ def give_passwords(settings: Settings, passwords: Mapping[str, str] | None = Non
     path = admins.file_of(settings)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_private(path, json.dumps(document))
+
+
+async def login_failures(db: Database) -> int:
+    """How many wrong passwords are counted at the moment."""
+    async with db.at_once() as conn:
+        found: int = (await conn.execute(select(func.count()).select_from(login_failure))).scalar_one()
+    return found

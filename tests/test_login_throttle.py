@@ -1,15 +1,10 @@
 """Guessing is slow: by account, by address, in parallel, over restarts and over several processes."""
 
-import asyncio
-from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 
-import httpx
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import update
 
-from api.admin_passwords import MOST_WAITING
 from photochanger import login_throttle
 from photochanger.db import Database
 from photochanger.login_throttle import (
@@ -21,10 +16,8 @@ from photochanger.login_throttle import (
     Locked,
     Turn,
 )
-from photochanger.providers import Providers
 from photochanger.tables import login_failure
-from tests.administrators import ADMIN_PASSWORD, give_passwords
-from tests.serving import Api, serve_api, settings_for
+from tests.administrators import login_failures
 
 pytestmark = pytest.mark.anyio
 
@@ -51,11 +44,6 @@ async def later(db: Database, seconds: float) -> None:
         await conn.execute(update(login_failure).values(at=login_failure.c.at - timedelta(seconds=seconds)))
 
 
-async def count(db: Database) -> int:
-    async with db.at_once() as conn:
-        return (await conn.execute(select(func.count()).select_from(login_failure))).scalar_one()
-
-
 async def test_the_eleventh_attempt_of_an_account_waits_out_fifteen_minutes(db: Database) -> None:
     for number in range(MOST_PER_ACCOUNT):
         assert await attempt(db, address=f"192.0.2.{number}") is None
@@ -63,7 +51,7 @@ async def test_the_eleventh_attempt_of_an_account_waits_out_fifteen_minutes(db: 
     assert locked is not None
     assert locked.reason == "account_locked"
     assert WINDOW_SECONDS - 60 < locked.retry_after_seconds <= WINDOW_SECONDS
-    assert await count(db) == MOST_PER_ACCOUNT  # what is refused does not lengthen it
+    assert await login_failures(db) == MOST_PER_ACCOUNT  # what is refused does not lengthen it
     assert await attempt(db, account="igor", address="192.0.2.1") is None
 
 
@@ -102,7 +90,7 @@ async def test_who_comes_while_ten_passwords_are_checked_waits_for_them_and_no_l
         for one in turns:
             assert isinstance(one, Turn)
             await login_throttle.release(conn, one)
-    assert await count(db) == 0
+    assert await login_failures(db) == 0
     assert isinstance(await turn(db), Turn)
 
 
@@ -142,7 +130,7 @@ async def test_a_right_password_forgives_no_wrong_one_that_is_still_being_checke
     async with db.begin() as conn:
         await login_throttle.forgive(conn, account="serg")
         await login_throttle.fail(conn, guess)
-    assert await count(db) == 1
+    assert await login_failures(db) == 1
 
 
 async def test_an_address_is_freed_of_all_its_failures_and_no_other_is(db: Database) -> None:
@@ -153,7 +141,7 @@ async def test_an_address_is_freed_of_all_its_failures_and_no_other_is(db: Datab
     async with db.begin() as conn:
         assert await login_throttle.forgive_address(conn, address="2001:db8:1:2:3::4") == MOST_PER_ADDRESS
     assert await attempt(db, address="2001:db8:1:2::9") is None
-    assert await count(db) == 2
+    assert await login_failures(db) == 2
 
 
 @pytest.mark.parametrize(
@@ -174,96 +162,3 @@ def test_what_counts_as_one_address(address: str, counted: str) -> None:
 
 
 # --- over HTTP
-
-
-async def login(http: httpx.AsyncClient, api: Api, password: str, username: str = "serg") -> httpx.Response:
-    return await http.post(f"{api.url}/api/login", json={"username": username, "password": password})
-
-
-async def test_a_locked_account_refuses_the_right_password_too(api: Api, http: httpx.AsyncClient) -> None:
-    give_passwords(api.services.settings)
-    for _ in range(MOST_PER_ACCOUNT):
-        assert (await login(http, api, "wrong")).status_code == 401
-    answer = await login(http, api, ADMIN_PASSWORD)
-    assert (answer.status_code, answer.json()["failure_reason"]) == (429, "too_many_attempts")
-    assert WINDOW_SECONDS - 60 < int(answer.headers["retry-after"]) <= WINDOW_SECONDS
-    assert answer.json()["retry_after"] == int(answer.headers["retry-after"])
-    async with api.db.begin() as conn:
-        assert await login_throttle.forgive(conn, account="serg") == MOST_PER_ACCOUNT
-    assert (await login(http, api, ADMIN_PASSWORD)).status_code == 200
-
-
-async def test_an_unknown_name_is_locked_like_a_known_one(api: Api, http: httpx.AsyncClient) -> None:
-    give_passwords(api.services.settings)
-    known = [(await login(http, api, "wrong")).status_code for _ in range(MOST_PER_ACCOUNT + 2)]
-    unknown = [(await login(http, api, "wrong", "nobody")).status_code for _ in range(MOST_PER_ACCOUNT + 2)]
-    assert known == unknown == [401] * MOST_PER_ACCOUNT + [429] * 2
-
-
-async def test_a_good_login_forgets_the_failures_before_it(api: Api, http: httpx.AsyncClient) -> None:
-    give_passwords(api.services.settings)
-    for _ in range(3):
-        for _ in range(MOST_PER_ACCOUNT - 1):
-            assert (await login(http, api, "wrong")).status_code == 401
-        assert (await login(http, api, ADMIN_PASSWORD)).status_code == 200
-
-
-async def test_fifty_wrong_logins_at_once_get_no_more_checks_than_ten(
-    api: Api, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    give_passwords(api.services.settings)
-    monkeypatch.setattr("api.admin_passwords.MOST_WAITING", 1000)
-    answers = await asyncio.gather(*(login(http, api, f"wrong {number}") for number in range(50)))
-    counted = Counter(answer.status_code for answer in answers)
-    assert set(counted) <= {401, 429, 503}, "a busy database may lose some after they were counted"
-    assert counted[401] <= MOST_PER_ACCOUNT <= counted[401] + counted[503]
-    assert await count(api.db) == MOST_PER_ACCOUNT
-
-
-async def test_of_many_right_logins_at_once_none_locks_the_account(
-    api: Api, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    give_passwords(api.services.settings)
-    monkeypatch.setattr("api.admin_passwords.MOST_WAITING", 1000)
-    answers = await asyncio.gather(*(login(http, api, ADMIN_PASSWORD) for _ in range(MOST_PER_ACCOUNT + 2)))
-    assert {answer.status_code for answer in answers} <= {200, 429}
-    assert sum(answer.status_code == 200 for answer in answers) >= MOST_PER_ACCOUNT
-    for answer in answers:
-        assert int(answer.headers.get("retry-after", "0")) <= CROWD_SECONDS
-    assert await count(api.db) == 0
-    assert (await login(http, api, ADMIN_PASSWORD)).status_code == 200
-
-
-async def test_a_crowd_is_sent_away_before_it_is_counted(
-    api: Api, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    give_passwords(api.services.settings)
-    monkeypatch.setattr(api.services.admin_passwords, "_waiting", MOST_WAITING)
-    answer = await login(http, api, ADMIN_PASSWORD)
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
-    assert await count(api.db) == 0
-    monkeypatch.setattr(api.services.admin_passwords, "_waiting", 0)
-    assert (await login(http, api, ADMIN_PASSWORD)).status_code == 200
-
-
-async def test_the_count_holds_over_a_restart_and_for_all_processes(
-    database_url: str, tmp_path: Path, known_providers: Providers, http: httpx.AsyncClient
-) -> None:
-    settings = settings_for(tmp_path, database_url)
-    give_passwords(settings)
-    async with (
-        serve_api(settings, known_providers, database_url) as one,
-        serve_api(settings, known_providers, database_url) as other,
-    ):
-        for number in range(MOST_PER_ACCOUNT):
-            assert (await login(http, (one, other)[number % 2], "wrong")).status_code == 401
-    async with serve_api(settings, known_providers, database_url) as restarted:
-        assert (await login(http, restarted, ADMIN_PASSWORD)).status_code == 429
-
-
-async def test_without_the_database_nobody_gets_in(api: Api, http: httpx.AsyncClient) -> None:
-    give_passwords(api.services.settings)
-    async with api.db.begin() as holder:
-        await holder.execute(text("LOCK TABLE login_failure IN ACCESS EXCLUSIVE MODE"))
-        answer = await login(http, api, ADMIN_PASSWORD)
-    assert (answer.status_code, answer.json()["failure_reason"]) == (503, "database_unavailable")
