@@ -1,5 +1,6 @@
 """Real parts for every test: a database of its own, a folder of its own, the API on a real socket."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from photochanger.providers import Providers
 from tests import postgres
 from tests.browsing import opened_browser
 from tests.serving import Api, serve_api, settings_for
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts the suite in its background has it ignore Ctrl-C, and so would each process of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
