@@ -11,7 +11,7 @@ import secrets
 import sys
 import time
 
-from photochanger import intake
+from photochanger import intake, process
 from photochanger.db import Database
 from photochanger.intake import NewPhoto
 from photochanger.job import new_job_id
@@ -71,4 +71,4 @@ def _photo(slot_id: str) -> NewPhoto:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    process.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -1,6 +1,5 @@
 """Pages of the job log and a slot's gallery, with a million jobs behind them, through the real functions."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -10,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bench.database import execute, server
 from bench.figures import FEW, Figure
 from bench.queue_rows import add_finished
-from photochanger import job_log
+from photochanger import job_log, process
 from photochanger.db import Database
 from photochanger.gallery import gallery_of
 from photochanger.job import Source, Status
@@ -60,9 +59,9 @@ def measure(*, quick: bool) -> Iterator[Figure]:
         for statement in SELDOM.split(";"):
             execute(url, statement)
         for name, wanted in PAGES.items():
-            values = asyncio.run(_asked(url, partial(job_log.page, wanted=wanted, limit=50)))
+            values = process.run(_asked(url, partial(job_log.page, wanted=wanted, limit=50)))
             yield Figure(what=f"log page: {name}", values=values, unit="ms", goal=(FEW, 50))
-        values = asyncio.run(_asked(url, partial(gallery_of, slot_id="slot-003", limit=10)))
+        values = process.run(_asked(url, partial(gallery_of, slot_id="slot-003", limit=10)))
         yield Figure(what="gallery", values=values, unit="ms", goal=(FEW, 20), note=f"{million:,} jobs, pages of 50.")
 
 

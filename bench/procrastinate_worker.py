@@ -12,6 +12,8 @@ import time
 from procrastinate import App, PsycopgConnector
 from procrastinate.types import JSONDict
 
+from photochanger import process
+
 
 def app_on(url: str, *, connections: int) -> App:
     """An application with one task, `photo`."""
@@ -55,4 +57,4 @@ async def main(url: str, concurrency: int) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)  # "App is instantiated in the main Python module"
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    process.run(main(sys.argv[1], int(sys.argv[2])))

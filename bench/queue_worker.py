@@ -11,7 +11,7 @@ import json
 import sys
 import time
 
-from photochanger import jobs
+from photochanger import jobs, process
 from photochanger.db import IN_INDEX_ORDER, Database
 from photochanger.jobs import Job, Result
 
@@ -81,4 +81,4 @@ async def _finish(db: Database, job: Job) -> bool:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    process.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

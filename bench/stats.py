@@ -1,6 +1,5 @@
 """Statistics and dashboard over HTTP, beside a million jobs of 30 days: before their hours are rolled, and after."""
 
-import asyncio
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import structlog
 from bench.database import execute, server
 from bench.figures import FEW, Figure
 from bench.stats_rows import add_month, add_years
-from photochanger import hourly, providers
+from photochanger import hourly, process, providers
 from tests.administrators import browser
 from tests.serving import Api, serve_api, settings_for
 
@@ -70,7 +69,7 @@ class Asking:
 
 def measure(*, quick: bool) -> Iterator[Figure]:
     """All its figures."""
-    yield from asyncio.run(_all(jobs=100_000 if quick else 1_000_000, rounds=5 if quick else 15))
+    yield from process.run(_all(jobs=100_000 if quick else 1_000_000, rounds=5 if quick else 15))
 
 
 async def _all(*, jobs: int, rounds: int) -> list[Figure]:

@@ -1,6 +1,5 @@
 """The cleanup: many expired results at once, a sweep with nothing to do beside many rows, and booths meanwhile."""
 
-import asyncio
 import statistics
 import time
 from collections.abc import Collection, Iterator
@@ -16,7 +15,7 @@ from bench.photos import photo_file
 from bench.queue_rows import add_finished
 from cleanup.scope import Scope
 from cleanup.sweep import RETENTION, sweep_all
-from photochanger import media_root
+from photochanger import media_root, process
 from photochanger.db import Database
 from photochanger.media import Media
 
@@ -50,7 +49,7 @@ def _many_expired(url: str, root: Path, *, count: int) -> Iterator[Figure]:
     add_finished(url, count)
     _write_results(url, root)
     execute(url, EXPIRE)
-    (seconds,) = asyncio.run(_swept(url, root))
+    (seconds,) = process.run(_swept(url, root))
     if any((root / "results").iterdir()):
         raise RuntimeError("results were left")
     whole = 100_000 / count
@@ -68,7 +67,7 @@ def _nothing(url: str, root: Path, *, finished: int, living: int) -> Iterator[Fi
     execute(url, FORGET.format(living=living))
     execute(url, "VACUUM (ANALYZE) job")
     _write_results(url, root)
-    rounds = asyncio.run(_swept(url, root, times=6))[1:]  # the first one rolls the hours
+    rounds = process.run(_swept(url, root, times=6))[1:]  # the first one rolls the hours
     ends = [sum(seconds.values()) for seconds in rounds]
     yield Figure(
         what=f"a sweep of nothing, {finished:,} jobs, {living:,} results",
@@ -85,7 +84,7 @@ def _nothing(url: str, root: Path, *, finished: int, living: int) -> Iterator[Fi
         ("… without a living result", ()),
         ("… as in three quarter-hours of four", RETENTION),
     ):
-        empty = [sum(seconds.values()) for seconds in asyncio.run(_swept(url, root, times=6, without=without))[1:]]
+        empty = [sum(seconds.values()) for seconds in process.run(_swept(url, root, times=6, without=without))[1:]]
         yield Figure(what=what, values=empty, unit="s", goal=(FEW, 0.05))
 
 

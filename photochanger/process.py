@@ -11,8 +11,8 @@ import uvloop
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a process's main function on uvloop; its exit code."""
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a process's main function on uvloop; what it returns, its exit code mostly."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 
