@@ -32,7 +32,7 @@ MOST_POINTS = 120
 EXTRA_POINTS = 3
 """The first and the last one are cut off, and a day on which the clocks change may need one more."""
 MOST_JOBS_BY_ROW = 20_000
-"""In rolled hours: with more of them the hours serve. Their rows are read in about 0.1 s."""
+"""In rolled hours: with more of them the hours serve. 8,000 of them, read by row, cost a page about 0.2 s."""
 
 
 @dataclass(frozen=True)
