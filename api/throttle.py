@@ -32,9 +32,10 @@ class Throttle:
         """How many addresses are remembered."""
         return len(self._counts.storage)
 
-    async def check(self, address: str) -> None:
-        """Raises `Refusal` (`rate_limited`) when all the times are used up."""
-        if not await self._limiter.test(self._allowed, address):
+    async def check(self, address: str, *, pending: int = 0) -> None:
+        """Raises `Refusal` (`rate_limited`) when all the times are used up. `pending`: what may still come to count."""
+        _, left = await self._limiter.get_window_stats(self._allowed, address)
+        if left <= pending:
             await self._refuse(address)
 
     async def spend(self, address: str) -> None:
