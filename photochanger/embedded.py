@@ -38,6 +38,7 @@ def start(home: Path) -> "PostgresServer":
     if (running := library._instances.get(data)) is not None:  # noqa: SLF001 - as its own get_server() does
         return running
     server = library(data, cleanup_mode="stop")
+    _forget_users_that_ended(server)
     for _ in range(STARTS):
         try:
             server.start()
@@ -50,6 +51,7 @@ def start(home: Path) -> "PostgresServer":
 def stop(server: "PostgresServer") -> None:
     """Stop it now, whoever else may use it: for the process that owns the whole installation."""
     atexit.unregister(server._cleanup)  # noqa: SLF001 - it would stop it once more, and complain
+    server.global_process_id_list.get_and_remove(os.getpid())
     server.stop()
 
 
@@ -68,6 +70,15 @@ def _forget_stale_pid(data: Path) -> None:
     except (OSError, ValueError, IndexError, psutil.Error):
         pass
     pid_file.unlink(missing_ok=True)
+
+
+def _forget_users_that_ended(server: "PostgresServer") -> None:
+    """Who was killed has not said that it needs the server no more, and while it is counted nobody stops it."""
+    with server._lock:  # noqa: SLF001 - as its own start() and _cleanup() do
+        users = server.global_process_id_list
+        for pid in users._get():  # noqa: SLF001
+            if not psutil.pid_exists(pid):
+                users.get_and_remove(pid)
 
 
 def _library(runtime_folder: Path) -> type["PostgresServer"]:

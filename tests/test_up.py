@@ -1,5 +1,6 @@
 """`photochanger up`: one command on a new machine, and the line it prints really returns a changed picture."""
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from photochanger import embedded
 from tests.processes import ROOT, environment_for
 
 UP_SECONDS = 60.0
@@ -28,6 +30,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def gone_pid() -> int:
+    """Of a process that has ended."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    return ended.pid
 
 
 class Up:
@@ -162,6 +171,13 @@ def test_up_gives_a_changed_picture_keeps_its_data_and_ends_without_a_trace(home
         for secret in (password, *admins.values()):
             assert secret not in "".join(kept_texts)
         assert again.stop(signal.SIGINT) == 0
+        again.assert_nothing_left()
+        told = environment_for(home.parent, None, PHOTOCHANGER_HOME=str(home))
+        check = [sys.executable, "-m", "photochanger", "check"]
+        subprocess.run(check, cwd=ROOT, env=told, capture_output=True, check=True)
+        again.assert_nothing_left()  # the database that it has started goes with it
+        (home / embedded.FOLDER / ".handle_pids.json").write_text(json.dumps([gone_pid()]))  # of one that was killed
+        subprocess.run(check, cwd=ROOT, env=told, capture_output=True, check=True)
         again.assert_nothing_left()
 
 
